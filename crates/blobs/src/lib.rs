@@ -1,0 +1,35 @@
+//! Bytes by digest: where they lie, how they arrive and how they are found again. This crate knows one kind of store, a folder
+//! on a [`LocalDisk`].
+//!
+//! It guarantees that bytes which a call reported as synced or published outlive a power loss at any later instruction, that a
+//! file is never replaced or truncated once it was published, that an upload has one writer at a time in the process, and that
+//! an upload in progress takes constant memory. It leaves to its callers what the bytes mean: which blob, which repository,
+//! whether the digest is the right one, and above all the row that names an object from before its first byte until after its
+//! deletion.
+#![forbid(unsafe_code)]
+
+mod claim;
+mod error;
+mod file_system;
+mod folders;
+mod hash_state;
+mod key;
+mod local_disk;
+mod marker;
+mod observer;
+mod placing;
+mod writer;
+
+#[cfg(test)]
+mod crash_tests;
+#[cfg(test)]
+mod testing;
+
+pub use claim::UploadClaim;
+pub use error::Error;
+pub use hash_state::HashState;
+pub use key::{Key, KeyError};
+pub use local_disk::{LocalDisk, OpenBlob};
+pub use marker::MarkerError;
+pub use observer::Observer;
+pub use writer::{Synced, UploadWriter};

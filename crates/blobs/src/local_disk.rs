@@ -1,0 +1,255 @@
+//! A store that is a folder on a disk of this machine: finished blobs in the layout of the CNCF registry, uploads in progress in
+//! `uploads/`, and a marker that names the store.
+//!
+//! What a method reports is on the disk when it returns. Files are read, moved and removed on the pool for blocking work. That
+//! the folder has one owner, and that each file has its row, is for the caller.
+
+use std::fs::{self, File};
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Weak};
+
+use cargohold_oci::{Algorithm, Digest, UploadId};
+
+use crate::claim::Claims;
+use crate::file_system::Failure;
+use crate::folders::{self, Folders};
+use crate::key::{BLOBS, UPLOADS};
+use crate::placing::{self, Placed};
+use crate::{Error, HashState, Key, MarkerError, UploadClaim, marker};
+
+/// How much is read at once to compute a digest.
+const READ_BYTES: usize = 256 * 1024;
+
+/// A folder with bytes in it. Cloning is cheap and gives the same store.
+#[derive(Debug, Clone)]
+pub struct LocalDisk {
+    disk: Arc<Disk>,
+}
+
+/// An object that is open for reading. The file stays readable, whole and unchanged, even if the object is removed meanwhile.
+#[derive(Debug)]
+pub struct OpenBlob {
+    /// The file, at its start.
+    pub file: File,
+    /// Its length in bytes.
+    pub size: u64,
+}
+
+#[derive(Debug)]
+pub(crate) struct Disk {
+    root: PathBuf,
+    store_id: i64,
+    folders: Folders,
+    claims: Arc<Claims>,
+}
+
+impl LocalDisk {
+    /// Opens the store `store_id` in the folder `root`, and makes what is missing of it, so that a folder without a marker
+    /// becomes that store. Blocks.
+    ///
+    /// For a store that the facts know already, [`LocalDisk::reopen`] tells a disk that is not mounted from a new one.
+    /// Fails with [`Error::StoreAway`] if the folder is another store.
+    pub fn open(root: &Path, store_id: i64) -> Result<Self, Error> {
+        let disk = Disk::new(root, store_id)?;
+        let is_new = match disk.is_there() {
+            Err(Error::StoreAway { source: MarkerError::Missing, .. }) => true,
+            result => result.map(|()| false)?,
+        };
+        disk.make()?;
+        if is_new {
+            marker::write(&disk.root, store_id)?;
+        }
+        Ok(Self { disk: Arc::new(disk) })
+    }
+
+    /// Opens the store `store_id`, which was opened in the folder `root` before; a folder without a marker is
+    /// [`Error::StoreAway`]. Blocks.
+    pub fn reopen(root: &Path, store_id: i64) -> Result<Self, Error> {
+        let disk = Disk::new(root, store_id)?;
+        disk.is_there()?;
+        disk.make()?;
+        Ok(Self { disk: Arc::new(disk) })
+    }
+
+    /// Opens an object for reading.
+    ///
+    /// Fails with [`Error::NotFound`] if it is not there though the store is.
+    pub async fn open_blob(&self, key: &Key) -> Result<OpenBlob, Error> {
+        self.with(key, |disk, key| {
+            let path = disk.path(key);
+            let (file, size) = open_file(&path)?;
+            Ok(OpenBlob { file, size })
+        })
+        .await
+    }
+
+    /// Whether an object is there with a length of `size` bytes.
+    pub async fn holds(&self, key: &Key, size: u64) -> Result<bool, Error> {
+        let held = self
+            .with(key, move |disk, key| {
+                let path = disk.path(key);
+                let metadata = fs::metadata(&path).map_err(|source| Failure { path, source })?;
+                Ok(metadata.is_file() && metadata.len() == size)
+            })
+            .await;
+        match held {
+            Err(Error::NotFound { .. }) => Ok(false),
+            held => held,
+        }
+    }
+
+    /// Reads an object to its end and computes its digest. Dropping the future ends the reading soon.
+    ///
+    /// Fails with [`Error::NotFound`] if it is not there though the store is.
+    pub async fn digest_of(&self, key: &Key, algorithm: Algorithm) -> Result<Digest, Error> {
+        let wanted = Arc::new(());
+        let still_wanted = Arc::downgrade(&wanted);
+        self.with(key, move |disk, key| digest_of(&disk.path(key), algorithm, &still_wanted)).await
+    }
+
+    /// Claims the right to write an upload. The newest claimant wins: older ones in this process are told to stop, and this
+    /// returns once the last of them is gone, with every write that it began.
+    ///
+    /// **Claim first, then ask the facts** how much was acknowledged, in the statement that takes the next epoch. The other way
+    /// round a request that was slow between the two would cut off what a faster one has meanwhile written and acknowledged.
+    pub async fn claim(&self, id: UploadId) -> UploadClaim {
+        let turn = self.disk.claims.take(id).await;
+        UploadClaim { disk: Arc::clone(&self.disk), turn: Arc::new(turn), synced: false }
+    }
+
+    /// Moves the staged file of an upload to `to`, durably. A file is never replaced.
+    ///
+    /// The claim is one that a writer gave back after its last [`sync`](crate::UploadWriter::sync), or it is
+    /// [`Error::Unsynced`]. Fails with [`Error::Occupied`] if a file is in the way, [`Error::NotFound`] if nothing is staged and
+    /// [`Error::Stopped`] if a newer claimant came; after any of these the file is where it was. After another error it is at
+    /// either place. Once begun it is carried out, even if the future is dropped.
+    pub async fn publish(&self, claim: &UploadClaim, to: &Key) -> Result<(), Error> {
+        claim.go_on()?;
+        if !claim.synced {
+            return Err(Error::Unsynced { id: claim.id() });
+        }
+        let (turn, place) = (Arc::clone(&claim.turn), to.clone());
+        let staging = Key::staging(claim.id());
+        let placed = self.with(&staging, move |disk, staging| {
+            // The turn ends with what runs here, not with the request that asked for it.
+            let _turn = turn;
+            placing::publish(&disk.root, &disk.folders, &disk.path(staging), &place)
+        });
+        match placed.await? {
+            Placed::There => Ok(()),
+            Placed::Occupied => Err(Error::Occupied { key: to.clone() }),
+        }
+    }
+
+    /// Removes an object, durably; one that is not there is removed. Once begun it is carried out, even if the future is dropped.
+    ///
+    /// Whoever removes a staged file holds the claim of its upload. While the store is away, nothing is removed.
+    pub async fn remove(&self, key: &Key) -> Result<(), Error> {
+        let key = key.clone();
+        self.blocking(move |disk| {
+            disk.is_there()?;
+            placing::remove(&disk.root, &key).map_err(|failure| disk.explain(&key, failure))
+        })
+        .await
+    }
+
+    /// Runs what blocks away from the tasks, and says what its failure means for `key`.
+    async fn with<T, F>(&self, key: &Key, act: F) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Disk, &Key) -> Result<T, Failure> + Send + 'static,
+    {
+        let key = key.clone();
+        self.blocking(move |disk| act(disk, &key).map_err(|failure| disk.explain(&key, failure))).await
+    }
+
+    async fn blocking<T, F>(&self, act: F) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Disk) -> Result<T, Error> + Send + 'static,
+    {
+        let disk = Arc::clone(&self.disk);
+        let task = tokio::task::spawn_blocking(move || act(&disk));
+        task.await.unwrap_or_else(|ended| Err(Error::Io { path: self.disk.root.clone(), source: ended.into() }))
+    }
+}
+
+impl Disk {
+    fn new(root: &Path, store_id: i64) -> Result<Self, Error> {
+        let root = std::path::absolute(root).map_err(|source| Error::Io { path: root.to_owned(), source })?;
+        let folders = Folders::new(root.clone());
+        Ok(Self { root, store_id, folders, claims: Arc::default() })
+    }
+
+    /// Makes the folders of the store.
+    fn make(&self) -> Result<(), Failure> {
+        folders::make_root(&self.root)?;
+        self.folders.make(UPLOADS)?;
+        self.folders.make(BLOBS)?;
+        Ok(())
+    }
+
+    /// Fails with [`Error::StoreAway`] unless the marker is there and names this store.
+    fn is_there(&self) -> Result<(), Error> {
+        marker::check(&self.root, self.store_id).map_err(|source| Error::StoreAway { root: self.root.clone(), source })
+    }
+
+    pub(crate) fn path(&self, key: &Key) -> PathBuf {
+        self.root.join(key.as_str())
+    }
+
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// What a failed call means for the object at `key`. Blocks.
+    pub(crate) fn explain(&self, key: &Key, failure: Failure) -> Error {
+        let error = match failure.kind() {
+            io::ErrorKind::NotFound => Error::NotFound { key: key.clone() },
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => return Error::NoSpace,
+            _ => failure.into(),
+        };
+        // A file that is missing or unreadable where the whole store is says nothing about the file.
+        self.is_there().err().unwrap_or(error)
+    }
+}
+
+impl From<Failure> for Error {
+    fn from(failure: Failure) -> Self {
+        match failure.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::NoSpace,
+            _ => Self::Io { path: failure.path, source: failure.source },
+        }
+    }
+}
+
+fn open_file(path: &Path) -> Result<(File, u64), Failure> {
+    let failed = |source| Failure { path: path.to_owned(), source };
+    let file = File::open(path).map_err(failed)?;
+    let metadata = file.metadata().map_err(failed)?;
+    if metadata.is_dir() {
+        return Err(failed(io::ErrorKind::IsADirectory.into()));
+    }
+    Ok((file, metadata.len()))
+}
+
+/// The digest of a file, or any error once nobody wants it any more.
+fn digest_of(path: &Path, algorithm: Algorithm, still_wanted: &Weak<()>) -> Result<Digest, Failure> {
+    let failed = |source| Failure { path: path.to_owned(), source };
+    let (mut file, _) = open_file(path)?;
+    let mut hash = HashState::new(algorithm);
+    let mut buffer = vec![0; READ_BYTES];
+    while still_wanted.strong_count() > 0 {
+        match file.read(&mut buffer) {
+            Ok(0) => return Ok(hash.finish()),
+            Ok(length) => hash.update(&buffer[..length]),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(failed(error)),
+        }
+    }
+    Err(failed(io::ErrorKind::Interrupted.into()))
+}
+
+#[cfg(test)]
+mod tests;

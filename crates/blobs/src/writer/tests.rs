@@ -1,0 +1,448 @@
+use std::fs;
+use std::pin::pin;
+use std::sync::{Mutex, mpsc};
+
+use cargohold_oci::{Algorithm, Digest, UploadId};
+use proptest::collection::vec;
+use proptest::prelude::*;
+use rustix::io::Errno;
+
+use super::*;
+use crate::file_system::watch::{self, Call, Watch};
+use crate::testing::{Store, ask, content, id, sha256};
+
+fn staging() -> Key {
+    Key::staging(id(1))
+}
+
+async fn write(writer: &mut UploadWriter, bytes: &[u8]) {
+    writer.write(Bytes::copy_from_slice(bytes)).await.unwrap();
+}
+
+/// Holds up the first call of a kind until it is let go.
+struct Gate {
+    is_reached: mpsc::Receiver<()>,
+    go_on: mpsc::Sender<()>,
+    _watch: Watch,
+}
+
+impl Gate {
+    fn before(store: &Store, held: Call) -> Self {
+        let (reached, is_reached) = mpsc::channel();
+        let (go_on, may_go_on) = mpsc::channel();
+        let gate = Mutex::new(Some((reached, may_go_on)));
+        let watch = watch::watch(store.root(), move |call, _| {
+            if call == held
+                && let Some((reached, may_go_on)) = gate.lock().unwrap().take()
+            {
+                reached.send(()).unwrap();
+                may_go_on.recv().unwrap();
+            }
+            Ok(())
+        });
+        Self { is_reached, go_on, _watch: watch }
+    }
+}
+
+#[tokio::test]
+async fn what_was_written_is_synced_with_its_hash() {
+    let store = Store::new();
+    let mut writer = store.new_writer(id(1)).await;
+    let bytes = content(3 * BATCH_BYTES + 17);
+    let (head, rest) = bytes.split_at(1000);
+    write(&mut writer, head).await;
+    write(&mut writer, b"").await;
+    write(&mut writer, rest).await;
+    assert_eq!(writer.received(), bytes.len() as u64);
+    let synced = writer.sync().await.unwrap();
+    assert_eq!(synced.received, bytes.len() as u64);
+    assert_eq!(synced.hash.finish(), sha256(&bytes));
+    assert_eq!(store.read(&staging()), bytes);
+}
+
+#[tokio::test]
+async fn an_empty_upload_has_a_file() {
+    let store = Store::new();
+    let mut writer = store.new_writer(id(1)).await;
+    let synced = writer.sync().await.unwrap();
+    assert_eq!((synced.received, synced.hash.finish()), (0, sha256(b"")));
+    assert_eq!(store.read(&staging()), b"");
+}
+
+#[tokio::test]
+async fn the_bytes_are_synced_before_the_entry_and_only_what_changed() {
+    let store = Store::new();
+    let mut writer = store.new_writer(id(1)).await;
+    let watch = watch::record(store.root());
+    let file = staging().as_str().to_owned();
+    write(&mut writer, b"one").await;
+    assert_eq!(watch.calls(), []);
+    writer.sync().await.unwrap();
+    writer.sync().await.unwrap();
+    write(&mut writer, b"two").await;
+    writer.sync().await.unwrap();
+    assert_eq!(
+        watch.calls(),
+        [
+            (Call::Write, file.clone()),
+            (Call::SyncData, file.clone()),
+            (Call::SyncFolder, UPLOADS.to_owned()),
+            (Call::Write, file.clone()),
+            (Call::SyncData, file),
+        ]
+    );
+}
+
+/// A file that was made by a writer which never came to its sync may have no entry on the disk.
+#[tokio::test]
+async fn until_something_was_acknowledged_the_entry_is_synced_again() {
+    let store = Store::new();
+    let mut first = store.new_writer(id(1)).await;
+    write(&mut first, &content(BATCH_BYTES)).await;
+    drop(first);
+    let mut second = store.new_writer(id(1)).await;
+    let watch = watch::record(store.root());
+    second.sync().await.unwrap();
+    assert_eq!(watch.calls().last(), Some(&(Call::SyncFolder, UPLOADS.to_owned())));
+}
+
+#[tokio::test]
+async fn another_process_goes_on_where_one_stopped() {
+    for algorithm in [Algorithm::Sha256, Algorithm::Sha512] {
+        let mut store = Store::new();
+        let bytes = content(1_200_345);
+        let claim = store.disk.claim(id(1)).await;
+        let mut writer = claim.writer(&staging(), 0, HashState::new(algorithm)).await.unwrap();
+        write(&mut writer, &bytes[..700_001]).await;
+        let synced = writer.sync().await.unwrap();
+        drop(writer);
+
+        store.restart();
+        let mut writer = store.resume(id(1), &staging(), &synced).await.unwrap();
+        assert_eq!(writer.received(), 700_001);
+        write(&mut writer, &bytes[700_001..]).await;
+        let synced = writer.sync().await.unwrap();
+        assert_eq!(synced.hash.finish(), Digest::of(algorithm, &bytes));
+        assert_eq!(store.read(&staging()), bytes);
+    }
+}
+
+#[tokio::test]
+async fn what_was_never_acknowledged_is_cut_off() {
+    let store = Store::new();
+    let mut writer = store.new_writer(id(1)).await;
+    write(&mut writer, b"acknowledged").await;
+    let synced = writer.sync().await.unwrap();
+    write(&mut writer, &content(BATCH_BYTES)).await;
+    drop(writer);
+
+    let mut writer = store.resume(id(1), &staging(), &synced).await.unwrap();
+    assert_eq!(store.read(&staging()), b"acknowledged");
+    let watch = watch::record(store.root());
+    let synced = writer.sync().await.unwrap();
+    assert_eq!(synced.hash.finish(), sha256(b"acknowledged"));
+    // The new length must be on the disk before the file is published.
+    assert_eq!(watch.calls(), [(Call::SyncData, staging().as_str().to_owned())]);
+}
+
+#[tokio::test]
+async fn a_file_that_was_moved_before_a_crash_comes_home() {
+    let mut store = Store::new();
+    let key = store.push(id(1), b"bytes").await;
+    store.restart();
+    let mut hash = HashState::new(Algorithm::Sha256);
+    hash.update(b"bytes");
+    let mut writer = store.resume(id(1), &key, &Synced { received: 5, hash }).await.unwrap();
+    assert!(!store.path(&key).exists());
+    let watch = watch::record(store.root());
+    writer.sync().await.unwrap();
+    assert!(watch.calls().contains(&(Call::SyncFolder, UPLOADS.to_owned())));
+    write(&mut writer, b" and more").await;
+    assert_eq!(writer.sync().await.unwrap().hash.finish(), sha256(b"bytes and more"));
+    assert_eq!(store.read(&staging()), b"bytes and more");
+}
+
+#[tokio::test]
+async fn acknowledged_bytes_that_are_gone_are_told() {
+    let store = Store::new();
+    let synced = Synced { received: 5, hash: HashState::new(Algorithm::Sha256) };
+    let missing = store.resume(id(1), &staging(), &synced).await.unwrap_err();
+    assert!(matches!(missing, Error::NotFound { key } if key == staging()));
+    assert!(!store.path(&staging()).exists());
+
+    store.plant(&staging(), b"four");
+    let short = store.resume(id(1), &staging(), &synced).await.unwrap_err();
+    assert!(matches!(short, Error::Truncated { key, received: 5, length: 4 } if key == staging()));
+    assert_eq!(store.read(&staging()), b"four");
+}
+
+#[tokio::test]
+async fn after_a_failure_everything_is_an_error() {
+    for failing in [Call::Write, Call::SyncData, Call::SyncFolder] {
+        let store = Store::new();
+        let mut writer = store.new_writer(id(1)).await;
+        write(&mut writer, b"bytes").await;
+        let watch = watch::fail(store.root(), failing, Errno::IO);
+        assert!(matches!(writer.sync().await, Err(Error::Io { .. })));
+        drop(watch);
+        let watch = watch::record(store.root());
+        assert!(matches!(writer.write(Bytes::new()).await, Err(Error::Io { .. })));
+        assert!(matches!(writer.write(Bytes::from_static(b"more")).await, Err(Error::Io { .. })));
+        assert!(matches!(writer.sync().await, Err(Error::Io { .. })));
+        let claim = writer.into_claim();
+        let published = store.disk.publish(&claim, &Key::blob(&sha256(b"bytes"))).await;
+        assert!(matches!(published, Err(Error::Unsynced { .. })));
+        assert_eq!(watch.calls(), [], "{failing:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_batch_that_failed_on_its_way_fails_the_sync() {
+    let store = Store::new();
+    let mut writer = store.new_writer(id(1)).await;
+    let watch = watch::fail(store.root(), Call::Write, Errno::IO);
+    write(&mut writer, &content(BATCH_BYTES)).await;
+    assert!(writer.sync().await.is_err());
+    drop(watch);
+    assert!(writer.sync().await.is_err());
+}
+
+/// `/dev/full` is a disk with no space left.
+#[tokio::test]
+async fn a_full_disk_is_no_space() {
+    let store = Store::new();
+    std::os::unix::fs::symlink("/dev/full", store.path(&staging())).unwrap();
+    let mut writer = store.new_writer(id(1)).await;
+    write(&mut writer, b"bytes").await;
+    assert!(matches!(writer.sync().await, Err(Error::NoSpace)));
+}
+
+#[tokio::test]
+async fn an_upload_takes_two_batches_of_memory() {
+    let store = Store::new();
+    let mut writer = store.new_writer(id(1)).await;
+    let gate = Gate::before(&store, Call::Write);
+    for byte in content(2 * BATCH_BYTES - 1).chunks(1013) {
+        write(&mut writer, byte).await;
+        assert!(writer.gathered.capacity() <= BATCH_BYTES);
+    }
+    gate.is_reached.recv().unwrap();
+    // One batch is held up, the next is full: the one after that has to wait.
+    let mut third = Box::pin(writer.write(Bytes::from_static(b"xy")));
+    assert!(ask(third.as_mut()).is_none());
+    gate.go_on.send(()).unwrap();
+    third.await.unwrap();
+    writer.sync().await.unwrap();
+    let expected = [content(2 * BATCH_BYTES - 1).as_slice(), b"xy"].concat();
+    assert_eq!(store.read(&staging()), expected);
+}
+
+#[tokio::test]
+async fn a_write_that_was_given_up_loses_nothing_that_was_counted() {
+    let store = Store::new();
+    let mut writer = store.new_writer(id(1)).await;
+    let gate = Gate::before(&store, Call::Write);
+    let bytes = content(3 * BATCH_BYTES);
+    write(&mut writer, &bytes[..BATCH_BYTES]).await;
+    gate.is_reached.recv().unwrap();
+    let mut second = Box::pin(writer.write(Bytes::copy_from_slice(&bytes[BATCH_BYTES..])));
+    assert!(ask(second.as_mut()).is_none());
+    drop(second);
+    gate.go_on.send(()).unwrap();
+    let received = usize::try_from(writer.received()).unwrap();
+    write(&mut writer, &bytes[received..]).await;
+    assert_eq!(writer.sync().await.unwrap().hash.finish(), sha256(&bytes));
+    assert_eq!(store.read(&staging()), bytes);
+}
+
+#[tokio::test]
+async fn a_newer_claim_stops_the_older_writer() {
+    let store = Store::new();
+    let mut older = store.new_writer(id(1)).await;
+    write(&mut older, b"kept").await;
+    let synced = older.sync().await.unwrap();
+    write(&mut older, b"lost").await;
+    let mut newer = Box::pin(store.disk.claim(id(1)));
+    assert!(ask(newer.as_mut()).is_none());
+
+    older.stopped().await;
+    assert!(matches!(older.write(Bytes::from_static(b"x")).await, Err(Error::Stopped)));
+    assert!(matches!(older.sync().await, Err(Error::Stopped)));
+    assert!(ask(newer.as_mut()).is_none());
+    drop(older);
+
+    let claim = newer.await;
+    assert!(ask(pin!(claim.stopped())).is_none());
+    let mut writer = claim.writer(&staging(), synced.received, synced.hash).await.unwrap();
+    write(&mut writer, b" and new").await;
+    assert_eq!(writer.sync().await.unwrap().hash.finish(), sha256(b"kept and new"));
+}
+
+#[tokio::test]
+async fn a_claim_that_was_overtaken_opens_nothing() {
+    let store = Store::new();
+    let older = store.disk.claim(id(1)).await;
+    let mut newer = Box::pin(store.disk.claim(id(1)));
+    assert!(ask(newer.as_mut()).is_none());
+    let opened = older.writer(&staging(), 0, HashState::new(Algorithm::Sha256)).await;
+    assert!(matches!(opened, Err(Error::Stopped)));
+    newer.await;
+    assert!(!store.path(&staging()).exists());
+}
+
+/// The request is gone while its write is still to come, on the pool: whoever claims the upload next must not get it before.
+#[tokio::test]
+async fn a_claim_waits_for_a_write_whose_request_is_gone() {
+    for held in [Call::Write, Call::SyncData] {
+        let store = Store::new();
+        let mut writer = store.new_writer(id(1)).await;
+        let gate = Gate::before(&store, held);
+        write(&mut writer, b"late").await;
+        let mut sync = Box::pin(writer.sync());
+        assert!(ask(sync.as_mut()).is_none());
+        gate.is_reached.recv().unwrap();
+        drop(sync);
+        drop(writer);
+
+        let mut newer = Box::pin(store.disk.claim(id(1)));
+        assert!(ask(newer.as_mut()).is_none());
+        gate.go_on.send(()).unwrap();
+        let claim = newer.await;
+        assert_eq!(store.read(&staging()), b"late", "the write ended before the claim was given");
+
+        let mut writer = claim.writer(&staging(), 0, HashState::new(Algorithm::Sha256)).await.unwrap();
+        write(&mut writer, b"new").await;
+        writer.sync().await.unwrap();
+        assert_eq!(store.read(&staging()), b"new");
+    }
+}
+
+/// The same while the file is being opened: cutting it back is a write too.
+#[tokio::test]
+async fn a_claim_waits_for_an_opening_whose_request_is_gone() {
+    let store = Store::new();
+    store.plant(&staging(), b"never acknowledged");
+    let gate = Gate::before(&store, Call::Cut);
+    let claim = store.disk.claim(id(1)).await;
+    let at = staging();
+    let mut opening = Box::pin(claim.writer(&at, 0, HashState::new(Algorithm::Sha256)));
+    assert!(ask(opening.as_mut()).is_none());
+    gate.is_reached.recv().unwrap();
+    drop(opening);
+    let mut newer = Box::pin(store.disk.claim(id(1)));
+    assert!(ask(newer.as_mut()).is_none());
+    gate.go_on.send(()).unwrap();
+    newer.await;
+    assert_eq!(store.read(&staging()), b"");
+}
+
+#[tokio::test]
+async fn a_failed_write_ends_the_turn_of_a_request_that_is_gone() {
+    let store = Store::new();
+    let mut writer = store.new_writer(id(1)).await;
+    write(&mut writer, b"bytes").await;
+    let _watch = watch::fail(store.root(), Call::Write, Errno::IO);
+    let mut sync = Box::pin(writer.sync());
+    // It may have failed by now, or be about to.
+    let _ = ask(sync.as_mut());
+    drop(sync);
+    drop(writer);
+    store.disk.claim(id(1)).await;
+}
+
+/// Many requests write one upload at once, each behind what it finds acknowledged; whoever is stopped gives up. What is
+/// acknowledged in the end is what is on the disk, and the newest claimant's piece is in it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn many_requests_for_one_upload() {
+    let store = Store::new();
+    let row = tokio::sync::Mutex::new((0_u64, Vec::new(), HashState::new(Algorithm::Sha256)));
+    let row = Arc::new(row);
+    let tasks: Vec<_> = (0..60_u8)
+        .map(|number| {
+            let (disk, row) = (store.disk.clone(), Arc::clone(&row));
+            tokio::spawn(async move {
+                let claim = disk.claim(id(1)).await;
+                let (epoch, acknowledged, hash) = {
+                    let mut row = row.lock().await;
+                    row.0 += 1;
+                    row.clone()
+                };
+                let mut writer = claim.writer(&staging(), acknowledged.len() as u64, hash).await?;
+                let piece = [number; 1000];
+                writer.write(Bytes::copy_from_slice(&piece)).await?;
+                let synced = writer.sync().await?;
+                let mut row = row.lock().await;
+                if row.0 == epoch {
+                    row.1 = [acknowledged.as_slice(), &piece].concat();
+                    row.2 = synced.hash;
+                }
+                Ok::<(), Error>(())
+            })
+        })
+        .collect();
+    for task in tasks {
+        assert!(matches!(task.await.unwrap(), Ok(()) | Err(Error::Stopped)));
+    }
+    let (_, acknowledged, hash) = row.lock().await.clone();
+    assert!(!acknowledged.is_empty());
+    let synced = Synced { received: acknowledged.len() as u64, hash };
+    let mut writer = store.resume(id(1), &staging(), &synced).await.unwrap();
+    assert_eq!(writer.sync().await.unwrap().hash.finish(), sha256(&acknowledged));
+    assert_eq!(store.read(&staging()), acknowledged);
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    Write(usize),
+    Sync,
+    /// The process ends, with whatever was not synced, and another goes on.
+    Restart,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        6 => prop_oneof![0..5000_usize, 0..BATCH_BYTES * 2].prop_map(Step::Write),
+        2 => Just(Step::Sync),
+        1 => Just(Step::Restart),
+    ]
+}
+
+async fn run(steps: Vec<Step>, algorithm: Algorithm) {
+    const ID: u8 = 1;
+    let upload: UploadId = id(ID);
+    let mut store = Store::new();
+    let bytes = content(steps.len() * BATCH_BYTES * 2);
+    let mut synced = Synced { received: 0, hash: HashState::new(algorithm) };
+    let mut writer = store.resume(upload, &staging(), &synced).await.unwrap();
+    for step in steps {
+        match step {
+            Step::Write(length) => {
+                let start = usize::try_from(writer.received()).unwrap();
+                write(&mut writer, &bytes[start..start + length]).await;
+            }
+            Step::Sync => synced = writer.sync().await.unwrap(),
+            Step::Restart => {
+                drop(writer);
+                // The claim waits for the last write of this process, as the end of a process does.
+                drop(store.disk.claim(upload).await);
+                store.restart();
+                writer = store.resume(upload, &staging(), &synced).await.unwrap();
+            }
+        }
+    }
+    let end = writer.sync().await.unwrap();
+    let written = fs::read(store.path(&staging())).unwrap();
+    assert_eq!(written, &bytes[..usize::try_from(end.received).unwrap()]);
+    assert_eq!(end.hash.finish(), Digest::of(algorithm, &written));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+
+    #[test]
+    fn whatever_the_pieces_the_digest_is_that_of_the_file(steps in vec(step(), 1..10), sha512: bool) {
+        let algorithm = if sha512 { Algorithm::Sha512 } else { Algorithm::Sha256 };
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(run(steps, algorithm));
+    }
+}
