@@ -1,0 +1,53 @@
+//! What can go wrong with the database, by what the caller can do about it.
+
+use rusqlite::ErrorCode;
+
+/// Why a read or a transaction gave no answer. Of a transaction nothing has happened then.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The disk that holds the database is full: free space and try again.
+    #[error("no space left on device for the database")]
+    NoSpace,
+    /// The database was written by a newer Cargohold: use that one.
+    #[error(
+        "the database has schema {found}, this program knows schemas up to {known}: start the newer Cargohold that wrote it"
+    )]
+    NewerSchema {
+        /// The newest schema version that the database has.
+        found: i64,
+        /// The newest one that this program knows.
+        known: i64,
+    },
+    /// A row holds what the program never writes; somebody else changed it, or the file is damaged.
+    #[error("the database holds an impossible {what}: {value:?}")]
+    Impossible {
+        /// What the value should have been.
+        what: &'static str,
+        /// The value, shortened.
+        value: String,
+    },
+    /// Other transactions of the same commit, or the commit itself, failed: try again.
+    #[error("the commit failed")]
+    NotCommitted,
+    /// The database is being closed.
+    #[error("the database is closed")]
+    Closed,
+    /// The engine refused; the source says why.
+    #[error("the database failed")]
+    Engine(#[source] rusqlite::Error),
+}
+
+impl Error {
+    pub(crate) fn impossible(what: &'static str, value: impl std::fmt::Debug) -> Self {
+        Self::Impossible { what, value: format!("{value:?}").chars().take(100).collect() }
+    }
+}
+
+impl From<rusqlite::Error> for Error {
+    fn from(error: rusqlite::Error) -> Self {
+        match error.sqlite_error_code() {
+            Some(ErrorCode::DiskFull) => Self::NoSpace,
+            _ => Self::Engine(error),
+        }
+    }
+}

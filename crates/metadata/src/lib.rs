@@ -1,0 +1,99 @@
+//! Facts, in SQL: which repositories, blobs, manifests, tags and upload sessions exist, and where bytes lie.
+//!
+//! It owns every SQL statement of the program and the transactions of the data model: each is one named type
+//! ([`PutManifest`], [`FinishUpload`], ...) that commits whole or not at all, and is durable once its answer is given.
+//! Reads are methods of [`Metadata`], one statement each, every one an index lookup.
+//!
+//! It knows nothing of bytes (a key is text to it), of HTTP, or of who may do what. It has no clock: every time is passed in.
+
+#![forbid(unsafe_code)]
+
+mod blobs;
+mod connection;
+mod error;
+mod ids;
+mod manifests;
+mod mounts;
+mod objects;
+mod repositories;
+pub mod schema;
+mod sqlite;
+mod statement;
+mod stores;
+mod sweep_candidates;
+mod tags;
+mod timestamp;
+mod transaction;
+mod uploads;
+
+use std::path::Path;
+
+pub use blobs::{BlobCopy, RenewLink};
+pub use error::Error;
+pub use ids::{BlobId, ManifestId, ObjectId, PayloadId, RepositoryId, StoreId};
+pub use manifests::{ManifestHead, MissingContent, PutManifest, ReferencedContent, StoredManifest};
+pub use mounts::Mount;
+pub use objects::{Discarded, ForgetObjects, LiveObject, MarkMissing, PostponeObjects};
+pub use statement::Statement;
+pub use stores::{EnsureStore, Store};
+pub use timestamp::Timestamp;
+pub use transaction::{Grace, Transaction};
+pub use uploads::{
+    AdvanceUpload, CancelUpload, ClaimKey, ClaimUpload, ClaimedKey, Epoch, FinishUpload, Finished, StartUpload, Upload,
+};
+
+/// The facts of one registry. Cheap to clone; all clones share one writer.
+#[derive(Clone, Debug)]
+pub struct Metadata {
+    sqlite: sqlite::Sqlite,
+}
+
+impl Metadata {
+    /// Opens the embedded database in `file`, making it and bringing its schema up to date where needed.
+    ///
+    /// Blocks while it does so. Needs a tokio runtime only once it is used.
+    pub fn open(file: &Path, now: Timestamp) -> Result<Self, Error> {
+        Ok(Self { sqlite: sqlite::Sqlite::open(file, now)? })
+    }
+
+    /// Runs `transaction` and answers once it is durable; on an error nothing of it has happened.
+    ///
+    /// What was handed over runs to its end even if the caller stops waiting.
+    pub async fn run<T: Transaction>(&self, transaction: T) -> Result<T::Output, Error> {
+        self.sqlite.run(transaction).await
+    }
+
+    /// Ends the writer once what was handed over is done, and folds its log into the database file. What is asked of any clone
+    /// afterwards fails with [`Error::Closed`]. A process that ends without it loses nothing.
+    pub async fn close(&self) {
+        self.sqlite.close().await;
+    }
+
+    fn reader(&self) -> &sqlite::Sqlite {
+        &self.sqlite
+    }
+}
+
+/// Every SQL statement of the program: what a test prepares on each engine.
+pub fn statements() -> impl Iterator<Item = &'static Statement> {
+    [
+        blobs::STATEMENTS,
+        ids::STATEMENTS,
+        manifests::PUT_STATEMENTS,
+        manifests::STATEMENTS,
+        mounts::STATEMENTS,
+        objects::STATEMENTS,
+        repositories::STATEMENTS,
+        schema::STATEMENTS,
+        stores::STATEMENTS,
+        sweep_candidates::STATEMENTS,
+        tags::STATEMENTS,
+        uploads::STATEMENTS,
+    ]
+    .into_iter()
+    .flatten()
+    .copied()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,70 @@
+//! Repositories: found by name, made at the first upload, published with the first manifest.
+
+use cargohold_oci::RepositoryName;
+
+use crate::{
+    Error, Metadata, RepositoryId, Timestamp,
+    connection::{FromRow, Row},
+    statement::statements,
+    transaction::Tx,
+};
+
+statements! {
+    FIND_REPOSITORY = "select id, published_at is not null from repositories where name = $1 and deleted_at is null";
+    /// For what adds content to a repository: its deletion must wait.
+    HOLD_REPOSITORY = "select id from repositories where name = $1 and deleted_at is null"
+        lock "for key share";
+    INSERT_REPOSITORY = "
+        insert into repositories (id, name, created_at) values ($1, $2, $3)
+        on conflict (name) where deleted_at is null do nothing";
+    PUBLISH_REPOSITORY = "update repositories set published_at = $1 where id = $2 and published_at is null";
+}
+
+struct Found {
+    published: bool,
+}
+
+impl FromRow for Found {
+    fn from_row(row: &Row<'_>) -> Result<Self, Error> {
+        Ok(Self { published: row.flag(1)? })
+    }
+}
+
+impl FromRow for RepositoryId {
+    fn from_row(row: &Row<'_>) -> Result<Self, Error> {
+        Ok(Self(row.integer(0)?))
+    }
+}
+
+impl Metadata {
+    /// Whether a repository of that name is there for readers: one that only an upload made so far is not.
+    pub async fn repository_is_published(&self, name: &RepositoryName) -> Result<bool, Error> {
+        let found: Option<Found> = self.reader().optional(&FIND_REPOSITORY, &[name.as_str().into()]).await?;
+        Ok(found.is_some_and(|found| found.published))
+    }
+}
+
+/// The repository, held against its deletion for the rest of the transaction.
+pub(crate) async fn hold(tx: &mut Tx<'_>, name: &RepositoryName) -> Result<Option<RepositoryId>, Error> {
+    tx.connection.optional(&HOLD_REPOSITORY, &[name.as_str().into()]).await
+}
+
+/// The repository, made if it was not there, held against its deletion for the rest of the transaction.
+pub(crate) async fn hold_or_make(
+    tx: &mut Tx<'_>,
+    name: &RepositoryName,
+    now: Timestamp,
+) -> Result<RepositoryId, Error> {
+    if let Some(repository) = hold(tx, name).await? {
+        return Ok(repository);
+    }
+    let row = [tx.ids.next()?.into(), name.as_str().into(), now.micros().into()];
+    tx.connection.execute(&INSERT_REPOSITORY, &row).await?;
+    tx.connection.one(&HOLD_REPOSITORY, &[name.as_str().into()]).await
+}
+
+/// Makes a repository visible, if it is not yet.
+pub(crate) async fn publish(tx: &mut Tx<'_>, repository: RepositoryId, now: Timestamp) -> Result<(), Error> {
+    tx.connection.execute(&PUBLISH_REPOSITORY, &[now.micros().into(), repository.into()]).await?;
+    Ok(())
+}

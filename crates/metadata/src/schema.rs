@@ -1,0 +1,44 @@
+//! The schema's versions, one folder of DDL for each engine, applied in order at start.
+
+use rusqlite::OptionalExtension;
+
+use crate::{Error, Timestamp, statement::statements};
+
+/// A step of the schema: its file's name and its text.
+pub type Migration = (&'static str, &'static str);
+
+/// The steps for SQLite, oldest first; a step's version is its place, from 1.
+pub const SQLITE: &[Migration] = &[("0001_content.sql", include_str!("../schema/sqlite/0001_content.sql"))];
+
+/// The steps for PostgreSQL, oldest first.
+pub const POSTGRES: &[Migration] = &[("0001_content.sql", include_str!("../schema/postgres/0001_content.sql"))];
+
+/// The table that records which steps were applied, on either engine.
+pub const MIGRATIONS_TABLE: &str = "
+    create table if not exists schema_migrations (
+        version bigint primary key,
+        name text not null,
+        applied_at bigint not null
+    )";
+
+statements! {
+    NEWEST_VERSION = "select coalesce(max(version), 0) from schema_migrations";
+    RECORD_MIGRATION = "insert into schema_migrations (version, name, applied_at) values ($1, $2, $3)";
+}
+
+/// Brings a database up to the newest schema, in one transaction.
+pub(crate) fn migrate_sqlite(connection: &mut rusqlite::Connection, now: Timestamp) -> Result<(), Error> {
+    let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+    transaction.execute_batch(MIGRATIONS_TABLE)?;
+    let found: i64 = transaction.query_row(NEWEST_VERSION.sqlite, [], |row| row.get(0)).optional()?.unwrap_or(0);
+    let applied = usize::try_from(found).map_err(|_| Error::impossible("schema version", found))?;
+    let known = SQLITE.len();
+    if applied > known {
+        return Err(Error::NewerSchema { found, known: i64::try_from(known).unwrap_or(i64::MAX) });
+    }
+    for (version, (name, ddl)) in (1i64..).zip(SQLITE).skip(applied) {
+        transaction.execute_batch(ddl)?;
+        transaction.execute(RECORD_MIGRATION.sqlite, (version, name, now.micros()))?;
+    }
+    Ok(transaction.commit()?)
+}

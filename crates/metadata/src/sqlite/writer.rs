@@ -1,0 +1,183 @@
+//! The one writer: a thread that owns the write connection and commits in groups.
+//!
+//! Whatever waits when a commit ends shares the next one, a savepoint each, so that one sync makes all of them durable; every
+//! answer is sent after that commit. A transaction that fails is undone alone.
+
+use std::{
+    future::Future,
+    pin::pin,
+    task::{Context, Poll, Waker},
+};
+
+use tokio::sync::{mpsc, oneshot};
+
+use crate::{
+    Error, Transaction,
+    connection::Connection,
+    ids::Ids,
+    transaction::{Tx, sealed::Run},
+};
+
+/// Transactions that may wait for the writer; past that, their callers wait to hand them over.
+const QUEUE: usize = 1024;
+/// Transactions that share one commit at the most.
+const GROUP: usize = 256;
+
+#[derive(Clone, Debug)]
+pub(crate) struct Writer {
+    queue: mpsc::Sender<Order>,
+}
+
+/// What the thread is told.
+enum Order {
+    Run(Box<dyn Job>),
+    /// Nothing more will be run; answered when the connection is closed.
+    Close(oneshot::Sender<()>),
+}
+
+impl Writer {
+    /// Starts the thread; it ends once every clone of this handle is gone and the queue is empty.
+    pub(crate) fn start(connection: rusqlite::Connection) -> Result<Self, Error> {
+        let (queue, orders) = mpsc::channel(QUEUE);
+        std::thread::Builder::new()
+            .name("metadata-writer".to_owned())
+            .spawn(move || WriterThread { connection, ids: Ids::none() }.run(orders))
+            .map_err(|_| Error::Closed)?;
+        Ok(Self { queue })
+    }
+
+    pub(crate) async fn run<T: Transaction>(&self, transaction: T) -> Result<T::Output, Error> {
+        let (answer, answered) = oneshot::channel();
+        let job = Pending { transaction, output: None, answer };
+        self.queue.send(Order::Run(Box::new(job))).await.map_err(|_| Error::Closed)?;
+        answered.await.map_err(|_| Error::Closed)?
+    }
+
+    pub(crate) async fn close(&self) {
+        let (closed, ended) = oneshot::channel();
+        if self.queue.send(Order::Close(closed)).await.is_ok() {
+            ended.await.ok();
+        }
+    }
+}
+
+/// A transaction on its way, whatever its output.
+trait Job: Send {
+    /// Runs the statements; keeps the outcome for the answer. True if they are to be kept.
+    fn run(&mut self, tx: &mut Tx<'_>) -> bool;
+    /// Answers the caller, after the commit.
+    fn answer(self: Box<Self>, committed: bool);
+}
+
+struct Pending<T: Transaction> {
+    transaction: T,
+    output: Option<Result<T::Output, Error>>,
+    answer: oneshot::Sender<Result<T::Output, Error>>,
+}
+
+impl<T: Transaction> Job for Pending<T> {
+    fn run(&mut self, tx: &mut Tx<'_>) -> bool {
+        let output = now(Run::run(&self.transaction, tx));
+        let keep = output.is_ok();
+        self.output = Some(output);
+        keep
+    }
+
+    fn answer(self: Box<Self>, committed: bool) {
+        let output = match self.output {
+            Some(Err(error)) => Err(error),
+            Some(Ok(output)) if committed => Ok(output),
+            // The engine's own reason was logged where it was met.
+            _ => Err(Error::NotCommitted),
+        };
+        // A caller that no longer waits is not told; what it asked for has happened all the same.
+        self.answer.send(output).ok();
+    }
+}
+
+/// What never waits, run here and now.
+fn now<F: Future>(future: F) -> F::Output {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(output) => output,
+        Poll::Pending => unreachable!("SQLite answers within the call"),
+    }
+}
+
+struct WriterThread {
+    connection: rusqlite::Connection,
+    ids: Ids,
+}
+
+impl WriterThread {
+    fn run(mut self, mut queue: mpsc::Receiver<Order>) {
+        let mut orders = Vec::with_capacity(GROUP);
+        let mut closing = Vec::new();
+        while closing.is_empty() && queue.blocking_recv_many(&mut orders, GROUP) > 0 {
+            let mut group = Vec::with_capacity(orders.len());
+            for order in orders.drain(..) {
+                match order {
+                    Order::Run(job) => group.push(job),
+                    Order::Close(closed) => closing.push(closed),
+                }
+            }
+            let committed = self.commit(&mut group);
+            for job in group {
+                job.answer(committed);
+            }
+        }
+        // Nothing more gets in; who is in the queue already is told that it is closed by losing its sender.
+        drop(queue);
+        // Read connections are still open, so closing this one would not do it.
+        if let Err(error) = self.connection.query_row("pragma wal_checkpoint(truncate)", [], |_| Ok(())) {
+            tracing::warn!(%error, "the log was not folded into the database file; the next start does it");
+        }
+        drop(self.connection);
+        for closed in closing {
+            closed.send(()).ok();
+        }
+    }
+
+    /// Runs the group in one transaction; true once it is durable.
+    fn commit(&mut self, group: &mut [Box<dyn Job>]) -> bool {
+        if group.is_empty() {
+            return true;
+        }
+        let result = self.run_group(group).and_then(|()| Ok(self.connection.execute_batch("commit")?));
+        let Err(error) = result else { return true };
+        stop_if_a_sync_failed(&error);
+        tracing::error!(%error, cause = ?error, "a commit failed, nothing of it is kept");
+        // Ids that the failed transaction reserved were not reserved.
+        self.ids = Ids::none();
+        if !self.connection.is_autocommit() && self.connection.execute_batch("rollback").is_err() {
+            tracing::error!("and could not be rolled back");
+        }
+        false
+    }
+
+    fn run_group(&mut self, group: &mut [Box<dyn Job>]) -> Result<(), Error> {
+        self.connection.execute_batch("begin immediate")?;
+        for job in group {
+            now(self.ids.reserve(&mut Connection::new(&mut self.connection)))?;
+            self.connection.execute_batch("savepoint job")?;
+            let keep = job.run(&mut Tx { connection: Connection::new(&mut self.connection), ids: &mut self.ids });
+            // Some errors (a full disk) make SQLite roll everything back by itself: then nothing of the group is left.
+            if self.connection.is_autocommit() {
+                return Err(Error::NotCommitted);
+            }
+            self.connection.execute_batch(if keep { "release job" } else { "rollback to job; release job" })?;
+        }
+        Ok(())
+    }
+}
+
+/// After a failed sync nobody knows what is on the disk, and asking again could answer a lie: the process stops, and the next
+/// start reads what is really there.
+fn stop_if_a_sync_failed(error: &Error) {
+    use rusqlite::ffi::{SQLITE_IOERR_DIR_FSYNC, SQLITE_IOERR_FSYNC};
+    if let Error::Engine(rusqlite::Error::SqliteFailure(failure, _)) = error
+        && [SQLITE_IOERR_FSYNC, SQLITE_IOERR_DIR_FSYNC].contains(&failure.extended_code)
+    {
+        tracing::error!(%error, "the database file could not be synced: stopping, since nothing can be promised any more");
+        std::process::abort();
+    }
+}

@@ -1,0 +1,80 @@
+//! Opening, again and by the wrong program; and every statement as the engine sees it.
+
+use super::{Facts, name, now};
+use crate::{Error, Metadata, schema, statements};
+
+#[tokio::test]
+async fn every_statement_is_understood() {
+    let facts = Facts::new().await;
+    let connection = rusqlite::Connection::open(facts.folder.path().join("facts.db")).unwrap();
+    for statement in statements() {
+        connection.prepare(statement.sqlite).unwrap_or_else(|error| panic!("{}: {error}", statement.name));
+    }
+}
+
+/// "Every lookup is an index lookup": no statement reads a table from end to end.
+#[tokio::test]
+async fn no_statement_walks_a_table() {
+    let facts = Facts::new().await;
+    for statement in statements().filter(|statement| !statement.name.contains("schema")) {
+        let plan = explain(&facts, statement.sqlite);
+        let walks = plan
+            .iter()
+            .any(|step| step.starts_with("SCAN") && !step.contains("VIRTUAL TABLE") && !step.contains("CONSTANT"));
+        assert!(!walks, "{}: {plan:#?}", statement.name);
+    }
+}
+
+fn explain(facts: &Facts, sql: &str) -> Vec<String> {
+    let connection = rusqlite::Connection::open(facts.folder.path().join("facts.db")).unwrap();
+    let mut statement = connection.prepare(&format!("explain query plan {sql}")).unwrap();
+    let parameters = statement.parameter_count();
+    let nulls = rusqlite::params_from_iter(std::iter::repeat_n(rusqlite::types::Null, parameters));
+    statement.query_map(nulls, |row| row.get(3)).unwrap().map(Result::unwrap).collect()
+}
+
+#[test]
+fn both_engines_have_the_same_tables_and_columns() {
+    let columns = |ddl: &str| -> Vec<String> {
+        let words = ddl.lines().filter(|line| line.starts_with("create table") || line.starts_with("    "));
+        let words = words.map(|line| {
+            line.split_whitespace().take(if line.starts_with("create") { 3 } else { 1 }).collect::<Vec<_>>().join(" ")
+        });
+        words.collect()
+    };
+    assert_eq!(schema::SQLITE.len(), schema::POSTGRES.len());
+    for ((name, sqlite), (_, postgres)) in schema::SQLITE.iter().zip(schema::POSTGRES) {
+        assert_eq!(columns(sqlite), columns(postgres), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_database_is_opened_again_with_what_it_had_and_new_ids() {
+    let facts = Facts::new().await;
+    facts.put("a", "one", &[], &["v1"]).await.unwrap();
+    let file = facts.folder.path().join("facts.db");
+    let again = Facts { metadata: Metadata::open(&file, now()).unwrap(), ..facts };
+    assert!(again.metadata.repository_is_published(&name("a")).await.unwrap());
+    again.put("b", "two", &[], &["v1"]).await.unwrap();
+    assert_eq!(again.ask("select repository || ' ' || tag from readable_tags order by 1"), ["a v1", "b v1"]);
+}
+
+#[tokio::test]
+async fn a_database_of_a_newer_program_is_refused() {
+    let facts = Facts::new().await;
+    let file = facts.folder.path().join("facts.db");
+    let connection = rusqlite::Connection::open(&file).unwrap();
+    connection.execute("insert into schema_migrations values (99, 'later.sql', 0)", []).unwrap();
+    let refused = Metadata::open(&file, now()).unwrap_err();
+    assert!(matches!(refused, Error::NewerSchema { found: 99, .. }), "{refused}");
+}
+
+#[tokio::test]
+async fn people_read_digests_as_text() {
+    let facts = Facts::new().await;
+    let layer = facts.push_blob("a", "layer").await;
+    assert_eq!(
+        facts.ask("select digest, size, state, key from readable_blobs"),
+        [format!("{layer} 5 live blobs/layer")]
+    );
+}

@@ -1,0 +1,39 @@
+//! What a transaction is: a value that says all it needs, so that it can be handed to the one writer, and run again.
+
+pub(crate) use sealed::Tx;
+
+use crate::Timestamp;
+
+/// Statements that commit together. Implementors are the named transactions of this crate; the trait is sealed.
+pub trait Transaction: sealed::Run {}
+
+impl<T: sealed::Run> Transaction for T {}
+
+/// Where what only this crate may implement or call is out of others' reach.
+pub(crate) mod sealed {
+    use crate::{Error, connection::Connection, ids::Ids};
+
+    /// The inside of a transaction: the connection and the ids it may hand out.
+    pub struct Tx<'c> {
+        pub(crate) connection: Connection<'c>,
+        pub(crate) ids: &'c mut Ids,
+    }
+
+    /// How a transaction runs; whatever it did is undone if it answers an error.
+    pub trait Run: Send + 'static {
+        /// What the caller learns once it is durable.
+        type Output: Send + 'static;
+
+        /// Runs the statements. The future never waits for anything but the database.
+        fn run(&self, tx: &mut Tx<'_>) -> impl Future<Output = Result<Self::Output, Error>> + Send;
+    }
+}
+
+/// How long from `now` on something that nothing refers to is left alone.
+#[derive(Clone, Copy, Debug)]
+pub struct Grace {
+    /// The time of the transaction.
+    pub now: Timestamp,
+    /// When the sweeper looks at what nothing refers to.
+    pub until: Timestamp,
+}

@@ -1,0 +1,321 @@
+//! Upload sessions, and how one ends: in a blob that a repository has, or in nothing.
+//!
+//! A session's `epoch` names its one writer: whoever claims it makes every older writer's commit fail. `received` and the hash
+//! state count synced bytes only.
+
+use cargohold_oci::{Digest, RepositoryName, UploadId};
+
+use crate::{
+    BlobId, Error, Grace, LiveObject, Metadata, ObjectId, RepositoryId, StoreId, Timestamp, blobs,
+    connection::{FromRow, Row, Value},
+    objects::FIND_LIVE_OBJECT,
+    repositories,
+    statement::statements,
+    transaction::{Tx, sealed::Run},
+};
+
+statements! {
+    FIND_UPLOAD = "
+        select u.epoch, u.received, u.hash_state, o.key
+        from uploads u
+        join repositories r on r.id = u.repository_id
+        join objects o on o.upload_id = u.id
+        where u.id = $1 and r.name = $2 and r.deleted_at is null and o.state = 'staging'";
+    INSERT_UPLOAD = "
+        insert into uploads (id, repository_id, epoch, received, hash_state, created_at, touched_at)
+        values ($1, $2, 1, 0, $3, $4, $4)";
+    INSERT_STAGING_OBJECT = "
+        insert into objects (id, store_id, key, state, upload_id) values ($1, $2, $3, 'staging', $4)";
+    CLAIM_UPLOAD = "
+        update uploads set epoch = epoch + 1, touched_at = $1 where id = $2 and received = $3
+        returning epoch";
+    ADVANCE_UPLOAD = "
+        update uploads set received = $1, hash_state = $2, touched_at = $3 where id = $4 and epoch = $5";
+    CLAIM_KEY = "
+        update objects set key = $1
+        where upload_id = $2 and state = 'staging'
+            and exists (select 1 from uploads u where u.id = $2 and u.epoch = $3)
+            and not exists (select 1 from objects o where o.store_id = objects.store_id and o.key = $1 and o.id <> objects.id)";
+    HOLD_UPLOADS_REPOSITORY = "
+        select r.id from uploads u join repositories r on r.id = u.repository_id
+        where u.id = $1 and u.epoch = $2 and r.deleted_at is null"
+        lock "for key share of r";
+    FIND_LIVE_OBJECT_OF_BLOB = "select id from objects where blob_id = $1 and state = 'live' limit 1";
+    MAKE_LIVE = "
+        update objects set state = 'live', blob_id = $1, size = $2, verified_at = $3, upload_id = null
+        where upload_id = $4 and state = 'staging'";
+    DISCARD_STAGED = "
+        update objects set state = 'discarded', delete_after = $1 where upload_id = $2 and state = 'staging'";
+    DELETE_UPLOAD = "delete from uploads where id = $1 and epoch = $2";
+    CANCEL_UPLOAD = "
+        delete from uploads where id = $1
+            and repository_id = (select r.id from repositories r where r.name = $2 and r.deleted_at is null)";
+}
+
+/// Names one writer of a session; a newer one has a higher number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Epoch(i64);
+
+impl From<Epoch> for Value<'_> {
+    fn from(epoch: Epoch) -> Self {
+        Self::Integer(epoch.0)
+    }
+}
+
+impl FromRow for Epoch {
+    fn from_row(row: &Row<'_>) -> Result<Self, Error> {
+        Ok(Self(row.integer(0)?))
+    }
+}
+
+/// An upload session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Upload {
+    /// Its newest writer.
+    pub epoch: Epoch,
+    /// Bytes that are synced and hashed.
+    pub received: u64,
+    /// The hash over them.
+    pub hash_state: Vec<u8>,
+    /// The second place where its bytes can be, beside the staging one.
+    pub key: String,
+}
+
+impl FromRow for Upload {
+    fn from_row(row: &Row<'_>) -> Result<Self, Error> {
+        Ok(Self {
+            epoch: Epoch(row.integer(0)?),
+            received: row.length(1)?,
+            hash_state: row.bytes(2)?.to_owned(),
+            key: row.text(3)?.to_owned(),
+        })
+    }
+}
+
+impl FromRow for ObjectId {
+    fn from_row(row: &Row<'_>) -> Result<Self, Error> {
+        Ok(Self(row.integer(0)?))
+    }
+}
+
+impl Metadata {
+    /// The session of that id, if it belongs to that repository and has not ended.
+    pub async fn upload(&self, repository: &RepositoryName, upload: UploadId) -> Result<Option<Upload>, Error> {
+        self.reader().optional(&FIND_UPLOAD, &[upload.to_string().as_str().into(), repository.as_str().into()]).await
+    }
+}
+
+/// Opens a session, and makes the repository if it is not there yet. Its first writer needs no claim.
+#[derive(Debug)]
+pub struct StartUpload {
+    /// Where the blob will be linked.
+    pub repository: RepositoryName,
+    /// The session's id.
+    pub upload: UploadId,
+    /// The store that takes the bytes.
+    pub store: StoreId,
+    /// Where they are staged in it.
+    pub key: String,
+    /// The state of a hash over nothing.
+    pub hash_state: Vec<u8>,
+    /// Now.
+    pub now: Timestamp,
+}
+
+impl Run for StartUpload {
+    type Output = Epoch;
+
+    async fn run(&self, tx: &mut Tx<'_>) -> Result<Epoch, Error> {
+        let upload = self.upload.to_string();
+        let repository = repositories::hold_or_make(tx, &self.repository, self.now).await?;
+        let row = [upload.as_str().into(), repository.into(), self.hash_state.as_slice().into(), self.now.into()];
+        tx.connection.execute(&INSERT_UPLOAD, &row).await?;
+        let row = [tx.ids.next()?.into(), self.store.into(), self.key.as_str().into(), upload.as_str().into()];
+        tx.connection.execute(&INSERT_STAGING_OBJECT, &row).await?;
+        Ok(Epoch(1))
+    }
+}
+
+/// Makes the caller the session's one writer; none if somebody else went on from `received` in between, or it ended.
+#[derive(Debug)]
+pub struct ClaimUpload {
+    /// The session.
+    pub upload: UploadId,
+    /// Where the caller believes that it stands.
+    pub received: u64,
+    /// Now.
+    pub now: Timestamp,
+}
+
+impl Run for ClaimUpload {
+    type Output = Option<Epoch>;
+
+    async fn run(&self, tx: &mut Tx<'_>) -> Result<Option<Epoch>, Error> {
+        let upload = self.upload.to_string();
+        let claim = [self.now.into(), upload.as_str().into(), blobs::length(self.received)?];
+        tx.connection.optional(&CLAIM_UPLOAD, &claim).await
+    }
+}
+
+/// Records bytes that are synced. False if the caller is no longer the session's writer.
+#[derive(Debug)]
+pub struct AdvanceUpload {
+    /// The session.
+    pub upload: UploadId,
+    /// The writer.
+    pub epoch: Epoch,
+    /// Synced bytes in all.
+    pub received: u64,
+    /// The hash over them.
+    pub hash_state: Vec<u8>,
+    /// Now.
+    pub now: Timestamp,
+}
+
+impl Run for AdvanceUpload {
+    type Output = bool;
+
+    async fn run(&self, tx: &mut Tx<'_>) -> Result<bool, Error> {
+        let upload = self.upload.to_string();
+        let row = [
+            blobs::length(self.received)?,
+            self.hash_state.as_slice().into(),
+            self.now.into(),
+            upload.as_str().into(),
+            self.epoch.into(),
+        ];
+        Ok(tx.connection.execute(&ADVANCE_UPLOAD, &row).await? > 0)
+    }
+}
+
+/// Names the place where an upload's bytes are going to lie, before they are moved there: the first of `keys` that no row has.
+#[derive(Debug)]
+pub struct ClaimKey {
+    /// The session.
+    pub upload: UploadId,
+    /// The writer.
+    pub epoch: Epoch,
+    /// Places, the preferred one first; the last is the upload's alone.
+    pub keys: Vec<String>,
+}
+
+/// The place that the row of an upload names now.
+#[derive(Debug, PartialEq, Eq)]
+pub struct ClaimedKey(
+    /// Which of the keys.
+    pub usize,
+);
+
+impl Run for ClaimKey {
+    type Output = Option<ClaimedKey>;
+
+    async fn run(&self, tx: &mut Tx<'_>) -> Result<Option<ClaimedKey>, Error> {
+        let upload = self.upload.to_string();
+        for (place, key) in self.keys.iter().enumerate() {
+            let claim = [key.as_str().into(), upload.as_str().into(), self.epoch.into()];
+            if tx.connection.execute(&CLAIM_KEY, &claim).await? > 0 {
+                return Ok(Some(ClaimedKey(place)));
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// Ends a session in a blob that the repository has. The bytes are durable at the key that the row names, or, if `winner` is
+/// given, those of that live object are, and the upload's own are discarded.
+#[derive(Debug)]
+pub struct FinishUpload {
+    /// The session.
+    pub upload: UploadId,
+    /// The writer.
+    pub epoch: Epoch,
+    /// The digest that was computed over the bytes.
+    pub digest: Digest,
+    /// Their length.
+    pub size: u64,
+    /// A live object whose bytes were seen to be there.
+    pub winner: Option<ObjectId>,
+    /// Now, and when the sweeper may look at the link.
+    pub grace: Grace,
+}
+
+/// How a session ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Finished {
+    /// The repository has the blob; the upload's bytes are the ones that readers get.
+    Live,
+    /// The repository has the blob; the upload's bytes were not needed and are discarded.
+    Discarded,
+    /// Nothing has happened: the caller is no longer the session's writer, or the session is gone.
+    Superseded,
+    /// Nothing has happened: `winner` is not live any more.
+    WinnerGone,
+}
+
+impl Run for FinishUpload {
+    type Output = Finished;
+
+    async fn run(&self, tx: &mut Tx<'_>) -> Result<Finished, Error> {
+        let upload = self.upload.to_string();
+        let held = [upload.as_str().into(), self.epoch.into()];
+        let Some(repository) = tx.connection.optional::<RepositoryId>(&HOLD_UPLOADS_REPOSITORY, &held).await? else {
+            return Ok(Finished::Superseded);
+        };
+        let live: Option<LiveObject> = tx.connection.optional(&FIND_LIVE_OBJECT, &[(&self.digest).into()]).await?;
+        if self.winner.is_some() && live.map(|live| live.object) != self.winner {
+            return Ok(Finished::WinnerGone);
+        }
+        let blob = blobs::ensure(tx, &self.digest, self.size).await?;
+        // Asked again, now that the blob's row is locked: another finisher of the digest may have committed in between.
+        let live = tx.connection.optional(&FIND_LIVE_OBJECT_OF_BLOB, &[blob.into()]).await?;
+        let finished = self.settle_object(tx, &upload, blob, live).await?;
+        blobs::link(tx, repository, blob, &self.digest, self.grace).await?;
+        tx.connection.execute(&DELETE_UPLOAD, &held).await?;
+        Ok(finished)
+    }
+}
+
+impl FinishUpload {
+    /// Of two that finished the same digest the one that committed first has the live object.
+    async fn settle_object(
+        &self,
+        tx: &mut Tx<'_>,
+        upload: &str,
+        blob: BlobId,
+        live: Option<ObjectId>,
+    ) -> Result<Finished, Error> {
+        let now = self.grace.now.into();
+        if live.is_some() {
+            tx.connection.execute(&DISCARD_STAGED, &[now, upload.into()]).await?;
+            return Ok(Finished::Discarded);
+        }
+        let row = [blob.into(), blobs::length(self.size)?, now, upload.into()];
+        tx.connection.execute(&MAKE_LIVE, &row).await?;
+        Ok(Finished::Live)
+    }
+}
+
+/// Ends a session in nothing, whoever writes it; its bytes are discarded at once. False if it is not there.
+#[derive(Debug)]
+pub struct CancelUpload {
+    /// The repository that the session belongs to.
+    pub repository: RepositoryName,
+    /// The session.
+    pub upload: UploadId,
+    /// Now.
+    pub now: Timestamp,
+}
+
+impl Run for CancelUpload {
+    type Output = bool;
+
+    async fn run(&self, tx: &mut Tx<'_>) -> Result<bool, Error> {
+        let upload = self.upload.to_string();
+        let cancel = [upload.as_str().into(), self.repository.as_str().into()];
+        if tx.connection.execute(&CANCEL_UPLOAD, &cancel).await? == 0 {
+            return Ok(false);
+        }
+        tx.connection.execute(&DISCARD_STAGED, &[self.now.into(), upload.as_str().into()]).await?;
+        Ok(true)
+    }
+}
