@@ -1,0 +1,19 @@
+//! Who is asking, and what they may do.
+//!
+//! The one gate: it answers whether a caller may do something to a repository with a [`Permit`], which nothing else can make.
+//! What a registry does takes permits as arguments, so an operation that nobody asked the gate about does not compile:
+//!
+//! ```compile_fail
+//! use cargohold_access::{Permit, Push};
+//! let forged = Permit::<Push> { repository: "library/alpine".parse().unwrap(), right: std::marker::PhantomData };
+//! ```
+//!
+//! It knows nothing of what repositories hold: whether one exists, and who can see it, is settled by the operation's own query.
+
+#![forbid(unsafe_code)]
+
+mod gate;
+mod permit;
+
+pub use gate::{Caller, Gate, Mode, Provenance, Refusal};
+pub use permit::{Permit, Pull, Push, Right};

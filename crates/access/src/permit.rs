@@ -1,0 +1,59 @@
+//! Permits: values that say what their holder may do to which repository.
+
+use std::{fmt, marker::PhantomData};
+
+use cargohold_oci::RepositoryName;
+
+/// A right to one kind of operation. Sealed: the rights are those of this module.
+pub trait Right: sealed::Sealed + Send + Sync + 'static {
+    /// The word for it in messages and token scopes.
+    const NAME: &'static str;
+}
+
+mod sealed {
+    pub trait Sealed {}
+}
+
+macro_rules! right {
+    ($($(#[$doc:meta])* $right:ident = $name:literal;)+) => {$(
+        $(#[$doc])*
+        #[derive(Debug)]
+        pub enum $right {}
+
+        impl sealed::Sealed for $right {}
+
+        impl Right for $right {
+            const NAME: &'static str = $name;
+        }
+    )+};
+}
+
+right! {
+    /// To read manifests, tags and blobs.
+    Pull = "pull";
+    /// To add manifests, tags and blobs.
+    Push = "push";
+}
+
+/// Leave to do `R` to one repository. Only [`Gate`](crate::Gate) makes them.
+pub struct Permit<R: Right> {
+    repository: RepositoryName,
+    right: PhantomData<R>,
+}
+
+impl<R: Right> Permit<R> {
+    pub(crate) fn new(repository: RepositoryName) -> Self {
+        Self { repository, right: PhantomData }
+    }
+
+    /// The repository that it is for.
+    pub fn repository(&self) -> &RepositoryName {
+        &self.repository
+    }
+}
+
+impl<R: Right> fmt::Debug for Permit<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Permit({} {})", R::NAME, self.repository)
+    }
+}
