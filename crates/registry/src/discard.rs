@@ -1,0 +1,76 @@
+//! The discard worker: the only one that deletes finished bytes.
+//!
+//! It reads nothing but the rows of discarded objects that are due. Bytes go first, then the row, so that nothing leaks unseen;
+//! dying in between repeats the deletion, which is harmless.
+
+use std::time::Duration;
+
+use cargohold_blobs::Key;
+use cargohold_metadata::{Discarded, ForgetObjects, PostponeObjects};
+
+use crate::{Error, Registry};
+
+/// Objects deleted in one step.
+const STEP: u16 = 100;
+/// How long an object waits whose bytes could not be deleted.
+const RETRY: Duration = Duration::from_mins(10);
+/// The longest that something due waits for the worker, if nothing wakes it.
+const PAUSE: Duration = Duration::from_mins(1);
+
+impl Registry {
+    /// Deletes what is due, again and again, until dropped. Stopping it at any point is safe.
+    pub async fn discard_forever(&self) {
+        loop {
+            match self.discard_step().await {
+                Ok(true) => continue,
+                Ok(false) => {}
+                Err(error) => {
+                    tracing::error!(%error, cause = ?error, "discarded bytes could not be deleted, trying again later");
+                }
+            }
+            tokio::select! {
+                () = self.0.discards.notified() => {}
+                () = tokio::time::sleep(PAUSE) => {}
+            }
+        }
+    }
+
+    /// Tells the worker that something is due now.
+    pub(crate) fn wake_discards(&self) {
+        self.0.discards.notify_one();
+    }
+
+    /// Deletes the oldest objects that are due; true if there may be more.
+    pub(crate) async fn discard_step(&self) -> Result<bool, Error> {
+        let due = self.0.metadata.discarded(self.0.environment.now(), STEP).await?;
+        let (mut gone, mut stuck) = (Vec::new(), Vec::new());
+        for discarded in &due {
+            match self.delete_bytes(discarded).await {
+                Ok(()) => gone.push(discarded.object),
+                Err(error) => {
+                    tracing::error!(key = discarded.key, %error, cause = ?error, "discarded bytes could not be deleted");
+                    stuck.push(discarded.object);
+                }
+            }
+        }
+        if !gone.is_empty() {
+            self.0.metadata.run(ForgetObjects { objects: gone }).await?;
+        }
+        if !stuck.is_empty() {
+            let until = self.0.environment.now().plus(RETRY);
+            self.0.metadata.run(PostponeObjects { objects: stuck, until }).await?;
+        }
+        Ok(due.len() == usize::from(STEP))
+    }
+
+    /// Deletes the bytes at both places where those of an upload can be.
+    async fn delete_bytes(&self, discarded: &Discarded) -> Result<(), Error> {
+        let disk = &self.0.disk;
+        if let Some(upload) = discarded.upload {
+            // A writer that has not yet noticed that its session ended is stopped and waited for; one that comes later sees it.
+            let _claim = disk.claim(upload).await;
+            disk.remove(&Key::staging(upload)).await?;
+        }
+        Ok(disk.remove(&Key::parse(&discarded.key)?).await?)
+    }
+}

@@ -1,0 +1,120 @@
+//! Why an operation was refused or failed, by what the caller can do about it.
+
+use cargohold_oci::{Digest, ManifestError, Reference, RepositoryName, UploadId};
+
+use crate::uploads::ContentError;
+
+/// The refusals and failures of all operations.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// There is no such repository for this caller.
+    #[error("repository {0} is not known to the registry")]
+    RepositoryUnknown(RepositoryName),
+    /// The repository does not have that blob, or its bytes are lost: push it.
+    #[error("blob {digest} is not in repository {repository}")]
+    BlobUnknown {
+        /// The repository.
+        repository: RepositoryName,
+        /// The blob.
+        digest: Digest,
+    },
+    /// The repository has no such manifest.
+    #[error("manifest {reference} is not in repository {repository}")]
+    ManifestUnknown {
+        /// The repository.
+        repository: RepositoryName,
+        /// The tag or digest that was asked for.
+        reference: Reference,
+    },
+    /// The session ended, expired, or was another repository's: start a new one.
+    #[error(
+        "upload session {upload} is not known in repository {repository}: it ended, expired or never began; start a new one"
+    )]
+    UploadUnknown {
+        /// The repository.
+        repository: RepositoryName,
+        /// The session.
+        upload: UploadId,
+    },
+    /// The session stands elsewhere, and goes on from there.
+    #[error("the upload has received {received} bytes, so the next chunk starts at {received}")]
+    OutOfOrder {
+        /// Bytes received so far.
+        received: u64,
+    },
+    /// A newer request took the session over; that one's answer counts.
+    #[error("a newer request writes to this upload session")]
+    Superseded {
+        /// Bytes received so far.
+        received: u64,
+    },
+    /// The body's length is not the one that was announced; nothing of it was kept.
+    #[error("the request announced {announced} bytes and brought {brought}")]
+    WrongLength {
+        /// By `Content-Length` or `Content-Range`.
+        announced: u64,
+        /// Bytes that came; where more came than announced, those up to the first too many.
+        brought: u64,
+    },
+    /// The body broke off; what had arrived is kept and the session can be resumed.
+    #[error("the request's body broke off: {0}")]
+    BrokenBody(#[source] ContentError),
+    /// What arrived is something else than what was named; the upload is discarded.
+    #[error("the content has the digest {computed}, not {named}")]
+    DigestMismatch {
+        /// What the client said.
+        named: Digest,
+        /// What the bytes say.
+        computed: Digest,
+    },
+    /// The manifest breaks a rule.
+    #[error(transparent)]
+    InvalidManifest(#[from] ManifestError),
+    /// The manifest refers to what the repository does not have: push that first.
+    #[error("the manifest refers to content that is not in repository {repository}")]
+    ContentUnknown {
+        /// The repository.
+        repository: RepositoryName,
+        /// What is missing, in the manifest's order.
+        missing: Vec<Digest>,
+    },
+    /// The disk is full: free space, then try again.
+    #[error("no space left on device")]
+    NoSpace,
+    /// The store cannot be reached at the moment: try again.
+    #[error("the store is away")]
+    StoreAway(#[source] cargohold_blobs::Error),
+    /// The store failed.
+    #[error("the store failed")]
+    Store(#[source] cargohold_blobs::Error),
+    /// A row holds a key that is none: somebody else changed it, or the database is damaged.
+    #[error("a row holds an impossible key")]
+    ImpossibleKey(#[from] cargohold_blobs::KeyError),
+    /// The database failed.
+    #[error("the database failed")]
+    Metadata(#[source] cargohold_metadata::Error),
+    /// An operation ended without an answer, which is a bug.
+    #[error("the operation broke off")]
+    Broken,
+}
+
+impl From<cargohold_blobs::Error> for Error {
+    fn from(error: cargohold_blobs::Error) -> Self {
+        match error {
+            cargohold_blobs::Error::NoSpace => Self::NoSpace,
+            cargohold_blobs::Error::StoreAway { .. } => Self::StoreAway(error),
+            // Whoever answers the client asks where the session stands.
+            cargohold_blobs::Error::Stopped => Self::Superseded { received: 0 },
+            error => Self::Store(error),
+        }
+    }
+}
+
+impl From<cargohold_metadata::Error> for Error {
+    fn from(error: cargohold_metadata::Error) -> Self {
+        match error {
+            cargohold_metadata::Error::NoSpace => Self::NoSpace,
+            error => Self::Metadata(error),
+        }
+    }
+}

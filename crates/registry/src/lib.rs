@@ -1,0 +1,83 @@
+//! What a registry does: push, pull, mount and list, over facts in the database and bytes in a store.
+//!
+//! Every operation takes a permit for the repository that it touches, and keeps the order that makes it safe to die at any
+//! instruction: bytes durable, then the fact committed, then the answer. It knows nothing of HTTP, of SQL text, or of where
+//! bytes lie.
+
+#![forbid(unsafe_code)]
+
+mod discard;
+mod environment;
+mod error;
+mod list_tags;
+mod mount;
+mod pull_blob;
+mod pull_manifest;
+mod put_manifest;
+mod uploads;
+
+use std::{sync::Arc, time::Duration};
+
+use cargohold_blobs::LocalDisk;
+use cargohold_metadata::{Grace, Metadata, StoreId};
+
+pub use environment::Environment;
+pub use error::Error;
+pub use pull_blob::BlobHead;
+pub use uploads::{Content, ContentError, Placement};
+
+/// How long things are left alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lifetimes {
+    /// A blob that no manifest refers to stays this long after the last push that was told it exists.
+    pub unreferenced_blob: Duration,
+}
+
+impl Default for Lifetimes {
+    fn default() -> Self {
+        Self { unreferenced_blob: Duration::from_hours(24) }
+    }
+}
+
+/// A registry. Cheap to clone; all clones are the same one.
+#[derive(Clone, Debug)]
+pub struct Registry(Arc<Parts>);
+
+/// What a registry is made of.
+#[derive(Debug)]
+struct Parts {
+    metadata: Metadata,
+    store: StoreId,
+    disk: LocalDisk,
+    lifetimes: Lifetimes,
+    environment: Environment,
+    discards: tokio::sync::Notify,
+}
+
+impl Registry {
+    /// A registry over these facts and the store `disk`, whose row is `store`.
+    pub fn new(
+        metadata: Metadata,
+        store: StoreId,
+        disk: LocalDisk,
+        lifetimes: Lifetimes,
+        environment: Environment,
+    ) -> Self {
+        let discards = tokio::sync::Notify::new();
+        Self(Arc::new(Parts { metadata, store, disk, lifetimes, environment, discards }))
+    }
+
+    /// Ends what writes facts, once what was asked of it is done. A process that ends without it loses nothing.
+    pub async fn close(&self) {
+        self.0.metadata.close().await;
+    }
+
+    /// From now on, for as long as a blob that nothing refers to is left alone.
+    fn grace(&self) -> Grace {
+        let now = self.0.environment.now();
+        Grace { now, until: now.plus(self.0.lifetimes.unreferenced_blob) }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,373 @@
+//! Uploads against a real database and a real folder, with crashes at the instructions where they would hurt.
+
+use std::{
+    path::PathBuf,
+    sync::Arc,
+    sync::atomic::{AtomicI64, AtomicU64, Ordering},
+};
+
+use bytes::Bytes;
+use cargohold_access::{Caller, Gate, Mode, Permit, Pull, Push};
+use cargohold_blobs::{Key, LocalDisk};
+use cargohold_metadata::{ClaimKey, ClaimUpload, EnsureStore, Metadata, Timestamp};
+use cargohold_oci::{Algorithm, Digest, RepositoryName, UploadId};
+use futures_util::stream;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::{Content, ContentError, Environment, Error, Lifetimes, Placement, Registry};
+
+/// A registry on a folder of its own; `restart` is what a crash leaves behind, opened again.
+struct Home {
+    registry: Registry,
+    folder: Arc<tempfile::TempDir>,
+}
+
+static UPLOADS: AtomicU64 = AtomicU64::new(1);
+
+impl Home {
+    async fn new() -> Self {
+        Self::open(Arc::new(tempfile::tempdir().unwrap())).await
+    }
+
+    async fn restart(self) -> Self {
+        Self::open(self.folder).await
+    }
+
+    async fn open(folder: Arc<tempfile::TempDir>) -> Self {
+        let clock = Arc::new(AtomicI64::new(1));
+        let metadata = Metadata::open(&folder.path().join("facts.db"), Timestamp::from_micros(0)).unwrap();
+        let store = metadata.run(EnsureStore { kind: "filesystem", location: ".".to_owned() }).await.unwrap();
+        let disk = LocalDisk::open(folder.path(), store.id.number()).unwrap();
+        let environment = Environment::new(
+            move || Timestamp::from_micros(clock.fetch_add(1, Ordering::Relaxed)),
+            || {
+                UploadId::parse(&format!("00000000-0000-0000-0000-{:012}", UPLOADS.fetch_add(1, Ordering::Relaxed)))
+                    .unwrap()
+            },
+        );
+        Self { registry: Registry::new(metadata, store.id, disk, Lifetimes::default(), environment), folder }
+    }
+
+    async fn start(&self) -> UploadId {
+        self.registry.start_upload(&push("a"), Algorithm::Sha256).await.unwrap()
+    }
+
+    async fn append(&self, upload: UploadId, content: &'static str) -> Result<u64, Error> {
+        self.registry.append(&push("a"), upload, Placement::default(), whole(content)).await
+    }
+
+    async fn finish(&self, upload: UploadId, digest: Digest) -> Result<(), Error> {
+        self.registry.finish_upload(&push("a"), upload, digest, Placement::default(), whole("")).await
+    }
+
+    async fn push_blob(&self, repository: &str, content: &'static str) {
+        self.registry
+            .upload_blob(&push(repository), digest(content), Placement::default(), whole(content))
+            .await
+            .unwrap();
+    }
+
+    async fn read(&self, repository: &str, digest: &Digest) -> Result<String, Error> {
+        let blob = self.registry.pull_blob(&pull(repository), digest).await?;
+        Ok(std::io::read_to_string(blob.file).unwrap())
+    }
+
+    fn path(&self, key: &Key) -> PathBuf {
+        self.folder.path().join(key.as_str())
+    }
+
+    /// Every file of bytes, as a path below the folder.
+    fn files(&self) -> Vec<String> {
+        let mut files = Vec::new();
+        let mut folders = vec![self.folder.path().join("uploads"), self.folder.path().join("docker")];
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).unwrap().map(Result::unwrap) {
+                if entry.file_type().unwrap().is_dir() {
+                    folders.push(entry.path());
+                } else {
+                    let path = entry.path();
+                    files.push(path.strip_prefix(self.folder.path()).unwrap().to_str().unwrap().to_owned());
+                }
+            }
+        }
+        files.sort();
+        files
+    }
+
+    /// Runs the discard worker until it has nothing to do.
+    async fn discard(&self) {
+        while self.registry.discard_step().await.unwrap() {}
+    }
+}
+
+fn push(repository: &str) -> Permit<Push> {
+    Gate::new(Mode::Open).permit(Caller::Anonymous, RepositoryName::parse(repository).unwrap())
+}
+
+fn pull(repository: &str) -> Permit<Pull> {
+    Gate::new(Mode::Open).permit(Caller::Anonymous, RepositoryName::parse(repository).unwrap())
+}
+
+fn digest(content: &str) -> Digest {
+    Digest::of(Algorithm::Sha256, content.as_bytes())
+}
+
+fn whole(content: &'static str) -> Content {
+    Box::pin(stream::iter([Ok(Bytes::from_static(content.as_bytes()))]))
+}
+
+/// A body that the test feeds.
+struct Feed {
+    chunks: mpsc::UnboundedSender<Result<Bytes, ContentError>>,
+    /// Resolves when the body is first asked for: then its request is the session's writer.
+    asked_for: oneshot::Receiver<()>,
+}
+
+fn fed() -> (Feed, Content) {
+    let (chunks, mut body) = mpsc::unbounded_channel();
+    let (ask, asked_for) = oneshot::channel();
+    let mut ask = Some(ask);
+    let body = stream::poll_fn(move |context| {
+        ask.take().map(|ask| ask.send(()).ok());
+        body.poll_recv(context)
+    });
+    (Feed { chunks, asked_for }, Box::pin(body))
+}
+
+#[tokio::test]
+async fn an_upload_in_chunks_becomes_a_blob_at_the_inherited_path() {
+    let home = Home::new().await;
+    let upload = home.start().await;
+    assert_eq!(home.append(upload, "first, ").await.unwrap(), 7);
+    assert_eq!(home.append(upload, "second").await.unwrap(), 13);
+    let digest = digest("first, second");
+    home.finish(upload, digest).await.unwrap();
+    assert_eq!(home.read("a", &digest).await.unwrap(), "first, second");
+    assert_eq!(home.files(), [Key::blob(&digest).as_str()]);
+}
+
+#[tokio::test]
+async fn a_chunk_out_of_order_is_refused_and_the_session_goes_on() {
+    let home = Home::new().await;
+    let upload = home.start().await;
+    home.append(upload, "first").await.unwrap();
+    let placement = Placement { start: Some(9), length: Some(3) };
+    let refused = home.registry.append(&push("a"), upload, placement, whole("xxx")).await.unwrap_err();
+    assert!(matches!(refused, Error::OutOfOrder { received: 5 }), "{refused}");
+    home.finish(upload, digest("first")).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_chunk_of_another_length_than_announced_is_not_kept() {
+    let home = Home::new().await;
+    let upload = home.start().await;
+    for (length, content) in [(2, "abc"), (9, "abc")] {
+        let placement = Placement { start: Some(0), length: Some(length) };
+        let refused = home.registry.append(&push("a"), upload, placement, whole(content)).await.unwrap_err();
+        assert!(matches!(refused, Error::WrongLength { .. }), "{refused}");
+        assert_eq!(home.registry.upload_status(&push("a"), upload).await.unwrap(), 0);
+    }
+    home.append(upload, "xyz").await.unwrap();
+    home.finish(upload, digest("xyz")).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_arrived_before_a_hang_up_is_kept_over_a_restart() {
+    let home = Home::new().await;
+    let upload = home.start().await;
+    let (feed, body) = fed();
+    feed.chunks.send(Ok(Bytes::from_static(b"before"))).unwrap();
+    feed.chunks.send(Err("connection reset".into())).unwrap();
+    let broken = home.registry.append(&push("a"), upload, Placement::default(), body).await.unwrap_err();
+    assert!(matches!(broken, Error::BrokenBody(_)), "{broken}");
+    let home = home.restart().await;
+    assert_eq!(home.registry.upload_status(&push("a"), upload).await.unwrap(), 6);
+    home.append(upload, " and after").await.unwrap();
+    home.finish(upload, digest("before and after")).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_caller_that_goes_away_does_not_cut_an_upload_off() {
+    let home = Home::new().await;
+    let upload = home.start().await;
+    let (feed, body) = fed();
+    let caller = tokio::spawn({
+        let registry = home.registry.clone();
+        async move { registry.append(&push("a"), upload, Placement::default(), body).await }
+    });
+    feed.asked_for.await.unwrap();
+    caller.abort();
+    feed.chunks.send(Ok(Bytes::from_static(b"all of it"))).unwrap();
+    drop(feed.chunks);
+    while home.registry.upload_status(&push("a"), upload).await.unwrap() != 9 {
+        tokio::task::yield_now().await;
+    }
+    home.finish(upload, digest("all of it")).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_newer_writer_takes_over_and_their_bytes_never_mix() {
+    let home = Home::new().await;
+    let upload = home.start().await;
+    let (feed, body) = fed();
+    let older = tokio::spawn({
+        let registry = home.registry.clone();
+        async move { registry.append(&push("a"), upload, Placement::default(), body).await }
+    });
+    feed.asked_for.await.unwrap();
+    feed.chunks.send(Ok(Bytes::from_static(b"older"))).unwrap();
+    home.append(upload, "newer").await.unwrap();
+    let older = older.await.unwrap().unwrap_err();
+    assert!(matches!(older, Error::Superseded { .. }), "{older}");
+    home.finish(upload, digest("newer")).await.unwrap();
+    assert_eq!(home.read("a", &digest("newer")).await.unwrap(), "newer");
+}
+
+#[tokio::test]
+async fn the_wrong_digest_discards_the_upload() {
+    let home = Home::new().await;
+    let upload = home.start().await;
+    home.append(upload, "content").await.unwrap();
+    let refused = home.finish(upload, digest("other")).await.unwrap_err();
+    assert!(matches!(refused, Error::DigestMismatch { .. }), "{refused}");
+    assert!(matches!(home.finish(upload, digest("content")).await, Err(Error::UploadUnknown { .. })));
+    home.discard().await;
+    assert!(home.files().is_empty());
+}
+
+#[tokio::test]
+async fn a_digest_of_another_algorithm_than_was_hashed_is_computed_from_the_bytes() {
+    let home = Home::new().await;
+    let upload = home.start().await;
+    home.append(upload, "content").await.unwrap();
+    let sha512 = Digest::of(Algorithm::Sha512, b"content");
+    home.finish(upload, sha512).await.unwrap();
+    assert_eq!(home.read("a", &sha512).await.unwrap(), "content");
+}
+
+#[tokio::test]
+async fn the_same_blob_pushed_again_is_stored_once() {
+    let home = Home::new().await;
+    home.push_blob("a", "same").await;
+    home.push_blob("b", "same").await;
+    home.discard().await;
+    assert_eq!(home.files(), [Key::blob(&digest("same")).as_str()]);
+    assert_eq!(home.read("b", &digest("same")).await.unwrap(), "same");
+}
+
+#[tokio::test]
+async fn finishing_again_after_a_success_is_a_success() {
+    let home = Home::new().await;
+    let upload = home.start().await;
+    home.append(upload, "content").await.unwrap();
+    home.finish(upload, digest("content")).await.unwrap();
+    home.finish(upload, digest("content")).await.unwrap();
+    assert!(matches!(home.finish(upload, digest("other")).await, Err(Error::UploadUnknown { .. })));
+}
+
+#[tokio::test]
+async fn a_crash_after_the_key_was_claimed_is_resumed() {
+    let home = Home::new().await;
+    let upload = home.start().await;
+    home.append(upload, "content").await.unwrap();
+    claim_final_key(&home, upload, "content").await;
+    let home = home.restart().await;
+    home.append(upload, ", more").await.unwrap();
+    home.finish(upload, digest("content, more")).await.unwrap();
+    assert_eq!(home.files(), [Key::blob(&digest("content, more")).as_str()]);
+}
+
+#[tokio::test]
+async fn a_crash_after_the_rename_is_resumed() {
+    let home = Home::new().await;
+    for (content, more) in [("one", ""), ("two", " and more")] {
+        let upload = home.start().await;
+        home.append(upload, content).await.unwrap();
+        claim_final_key(&home, upload, content).await;
+        let published = home.path(&Key::blob(&digest(content)));
+        std::fs::create_dir_all(published.parent().unwrap()).unwrap();
+        std::fs::rename(home.path(&Key::staging(upload)), published).unwrap();
+        // The session goes on as if nothing had happened, whether it is finished as it was or grows first.
+        if !more.is_empty() {
+            home.append(upload, more).await.unwrap();
+        }
+        home.finish(upload, digest(&format!("{content}{more}"))).await.unwrap();
+    }
+    let mut expected =
+        [Key::blob(&digest("one")), Key::blob(&digest("two and more"))].map(|key| key.as_str().to_owned());
+    expected.sort();
+    assert_eq!(home.files(), expected);
+}
+
+async fn claim_final_key(home: &Home, upload: UploadId, content: &str) {
+    let metadata = &home.registry.0.metadata;
+    let received = content.len() as u64;
+    let epoch = metadata.run(ClaimUpload { upload, received, now: Timestamp::from_micros(1) }).await.unwrap().unwrap();
+    let keys = vec![Key::blob(&digest(content)).as_str().to_owned()];
+    metadata.run(ClaimKey { upload, epoch, keys }).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_file_that_no_row_names_is_left_alone() {
+    let home = Home::new().await;
+    let stranger = home.path(&Key::blob(&digest("content")));
+    std::fs::create_dir_all(stranger.parent().unwrap()).unwrap();
+    std::fs::write(&stranger, "something else").unwrap();
+    home.push_blob("a", "content").await;
+    assert_eq!(home.read("a", &digest("content")).await.unwrap(), "content");
+    assert_eq!(std::fs::read_to_string(stranger).unwrap(), "something else");
+}
+
+#[tokio::test]
+async fn bytes_that_are_gone_are_not_promised_and_the_next_push_heals_them() {
+    for truncated in [false, true] {
+        let home = Home::new().await;
+        home.push_blob("a", "content").await;
+        let path = home.path(&Key::blob(&digest("content")));
+        if truncated {
+            std::fs::write(&path, "cont").unwrap();
+        } else {
+            std::fs::remove_file(&path).unwrap();
+        }
+        let gone = home.read("a", &digest("content")).await.unwrap_err();
+        assert!(matches!(gone, Error::BlobUnknown { .. }), "{gone}");
+        let head = home.registry.stat_blob(&pull("a"), None, &digest("content")).await;
+        assert!(matches!(head, Err(Error::BlobUnknown { .. })));
+        home.push_blob("b", "content").await;
+        assert_eq!(home.read("a", &digest("content")).await.unwrap(), "content");
+    }
+}
+
+#[tokio::test]
+async fn a_push_notices_by_itself_that_the_bytes_are_gone() {
+    let home = Home::new().await;
+    home.push_blob("a", "content").await;
+    std::fs::remove_file(home.path(&Key::blob(&digest("content")))).unwrap();
+    home.push_blob("b", "content").await;
+    assert_eq!(home.read("a", &digest("content")).await.unwrap(), "content");
+}
+
+#[tokio::test]
+async fn a_store_that_is_away_is_not_an_empty_one() {
+    let home = Home::new().await;
+    home.push_blob("a", "content").await;
+    let (store, away) = (home.folder.path().join("docker"), home.folder.path().join("away"));
+    std::fs::rename(&store, &away).unwrap();
+    std::fs::rename(home.folder.path().join("cargohold-store"), home.folder.path().join("marker")).unwrap();
+    let refused = home.read("a", &digest("content")).await.unwrap_err();
+    assert!(matches!(refused, Error::StoreAway(_)), "{refused}");
+    std::fs::rename(&away, &store).unwrap();
+    std::fs::rename(home.folder.path().join("marker"), home.folder.path().join("cargohold-store")).unwrap();
+    assert_eq!(home.read("a", &digest("content")).await.unwrap(), "content");
+}
+
+#[tokio::test]
+async fn a_cancelled_upload_leaves_nothing() {
+    let home = Home::new().await;
+    let upload = home.start().await;
+    home.append(upload, "content").await.unwrap();
+    home.registry.cancel_upload(&push("a"), upload).await.unwrap();
+    assert!(matches!(home.append(upload, "more").await, Err(Error::UploadUnknown { .. })));
+    home.discard().await;
+    assert!(home.files().is_empty());
+}

@@ -1,0 +1,92 @@
+//! Upload sessions: how a blob comes in.
+//!
+//! A session is a row; its bytes are staged on the disk and hashed as they arrive. A request that writes first makes itself the
+//! session's one writer, in the database and then on the disk, so that two never mix bytes; what it received counts once it is
+//! synced and committed. Receiving and finishing run in tasks of their own: a client that hangs up cuts neither off half-way.
+
+mod append;
+mod finish;
+mod receive;
+mod session;
+
+use std::pin::Pin;
+
+use bytes::Bytes;
+use cargohold_access::{Permit, Push};
+use cargohold_blobs::{HashState, Key};
+use cargohold_metadata::{CancelUpload, Epoch, StartUpload, Upload};
+use cargohold_oci::{Algorithm, RepositoryName, UploadId};
+use futures_util::Stream;
+
+use crate::{Error, Registry};
+
+/// A request's body.
+pub type Content = Pin<Box<dyn Stream<Item = Result<Bytes, ContentError>> + Send>>;
+
+/// Why a body broke off.
+pub type ContentError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Where a body belongs in its upload, as far as the client said.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Placement {
+    /// The offset of its first byte; unsaid, it follows what is there.
+    pub start: Option<u64>,
+    /// Its length in bytes.
+    pub length: Option<u64>,
+}
+
+impl Registry {
+    /// Opens a session whose bytes are hashed by `algorithm` as they arrive. The digest at its end may name another one, at the
+    /// cost of reading them once more.
+    pub async fn start_upload(&self, permit: &Permit<Push>, algorithm: Algorithm) -> Result<UploadId, Error> {
+        Ok(self.start(permit.repository(), algorithm).await?.0)
+    }
+
+    /// Bytes that the session has received, synced and hashed.
+    pub async fn upload_status(&self, permit: &Permit<Push>, upload: UploadId) -> Result<u64, Error> {
+        Ok(self.find_upload(permit.repository(), upload).await?.received)
+    }
+
+    /// Ends a session in nothing, whoever is writing to it.
+    pub async fn cancel_upload(&self, permit: &Permit<Push>, upload: UploadId) -> Result<(), Error> {
+        let repository = permit.repository().clone();
+        let cancel = CancelUpload { repository, upload, now: self.0.environment.now() };
+        if !self.0.metadata.run(cancel).await? {
+            return Err(unknown(permit.repository(), upload));
+        }
+        self.wake_discards();
+        Ok(())
+    }
+
+    async fn start(&self, repository: &RepositoryName, algorithm: Algorithm) -> Result<(UploadId, Epoch), Error> {
+        let upload = self.0.environment.upload_id();
+        let start = StartUpload {
+            repository: repository.clone(),
+            upload,
+            store: self.0.store,
+            key: Key::staging(upload).as_str().to_owned(),
+            hash_state: HashState::new(algorithm).to_bytes(),
+            now: self.0.environment.now(),
+        };
+        Ok((upload, self.0.metadata.run(start).await?))
+    }
+
+    async fn find_upload(&self, repository: &RepositoryName, upload: UploadId) -> Result<Upload, Error> {
+        self.0.metadata.upload(repository, upload).await?.ok_or_else(|| unknown(repository, upload))
+    }
+
+    /// To a writer that was overtaken: where the session stands now, or that it has ended.
+    async fn say_where_it_stands(&self, refusal: Error, repository: &RepositoryName, upload: UploadId) -> Error {
+        match refusal {
+            Error::Superseded { .. } => match self.find_upload(repository, upload).await {
+                Ok(row) => Error::Superseded { received: row.received },
+                Err(ended) => ended,
+            },
+            refusal => refusal,
+        }
+    }
+}
+
+fn unknown(repository: &RepositoryName, upload: UploadId) -> Error {
+    Error::UploadUnknown { repository: repository.clone(), upload }
+}
