@@ -1,0 +1,137 @@
+//! The registry API: every path and method that it has, and who handles it.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use cargohold_access::{Gate, Provenance, Pull, Push};
+use cargohold_oci::{Path, PathError};
+use cargohold_registry::Registry;
+use http::{Method, Request, Response, header};
+use hyper::body::{Body as _, Incoming};
+use tracing::Instrument;
+
+use crate::{
+    Body, access_log, blobs, error::ApiError, headers, manifests, ping, query::Query, server::ConnectionInfo, tags,
+    uploads,
+};
+
+/// The API of one registry.
+#[derive(Debug)]
+pub struct Api {
+    registry: Registry,
+    gate: Gate,
+    /// Tells the requests of this start from those of another.
+    instance: String,
+    requests: AtomicU64,
+}
+
+impl Api {
+    /// The API over a registry, behind a gate. `instance` begins the ids of its requests.
+    pub fn new(registry: Registry, gate: Gate, instance: String) -> Self {
+        Self { registry, gate, instance, requests: AtomicU64::new(0) }
+    }
+
+    /// Answers one request. Whatever happens is an answer.
+    pub async fn handle(&self, request: Request<Incoming>, connection: ConnectionInfo) -> Response<Body> {
+        let id = format!("{}-{}", self.instance, self.requests.fetch_add(1, Ordering::Relaxed));
+        let entry =
+            access_log::Entry::new(id.clone(), connection.peer, request.method(), request.uri(), request.headers());
+        let span = tracing::info_span!("request", id);
+        let head = request.method() == Method::HEAD;
+        let answer = self.route(request, connection).instrument(span.clone()).await;
+        let mut response = span.in_scope(|| answer.unwrap_or_else(ApiError::into_response));
+        if head {
+            response = without_body(response);
+        }
+        response.headers_mut().insert(headers::API_VERSION, headers::REGISTRY_2);
+        response.headers_mut().insert(headers::REQUEST_ID, headers::value(id));
+        entry.follow(response)
+    }
+
+    async fn route(&self, request: Request<Incoming>, connection: ConnectionInfo) -> Result<Response<Body>, ApiError> {
+        let caller = self.gate.admit(provenance(&request))?;
+        let pull = |name| self.gate.permit::<Pull>(caller, name);
+        let push = |name| self.gate.permit::<Push>(caller, name);
+        let path = Path::parse(request.uri().path())?;
+        let method = request.method().clone();
+        let registry = &self.registry;
+        match (path, &method) {
+            (Path::Ping, &Method::GET | &Method::HEAD) => Ok(ping::get()),
+
+            (Path::Blob { name, digest }, &Method::HEAD) => {
+                blobs::head(registry, &pull(name.clone()), &push(name), &digest, request.headers()).await
+            }
+            (Path::Blob { name, digest }, &Method::GET) => {
+                blobs::get(registry, &pull(name), &digest, request.headers(), connection.transport).await
+            }
+
+            (Path::Uploads { name }, &Method::POST) => {
+                uploads::start::post(registry, &self.gate, caller, &push(name), request).await
+            }
+
+            (Path::Upload { name, id }, &Method::GET | &Method::HEAD) => {
+                uploads::status::get(registry, &push(name), id).await
+            }
+            (Path::Upload { name, id }, &Method::PATCH) => {
+                uploads::append::patch(registry, &push(name), id, request).await
+            }
+            (Path::Upload { name, id }, &Method::PUT) => uploads::finish::put(registry, &push(name), id, request).await,
+            (Path::Upload { name, id }, &Method::DELETE) => uploads::cancel::delete(registry, &push(name), id).await,
+
+            (Path::Manifest { name, reference }, &Method::HEAD) => {
+                manifests::head(registry, &pull(name), &reference, request.headers()).await
+            }
+            (Path::Manifest { name, reference }, &Method::GET) => {
+                manifests::get(registry, &pull(name), &reference, request.headers()).await
+            }
+            (Path::Manifest { name, reference }, &Method::PUT) => {
+                manifests::put(registry, &push(name), &reference, request).await
+            }
+
+            (Path::Tags { name }, &Method::GET | &Method::HEAD) => {
+                tags::get(registry, pull(name), Query::of(request.uri())).await
+            }
+
+            (Path::Catalog | Path::Discover { .. } | Path::Referrers { .. }, _) => Err(PathError::NotFound.into()),
+            (path, _) => Err(ApiError::method_not_allowed(methods(&path))),
+        }
+    }
+}
+
+/// What the request's head says about where it comes from.
+fn provenance(request: &Request<Incoming>) -> Provenance<'_> {
+    Provenance {
+        host: host(request),
+        origin: request.headers().get(header::ORIGIN).map(|origin| origin.to_str().unwrap_or("?")),
+        writes: !request.method().is_safe(),
+    }
+}
+
+/// Whom the request means to reach. What cannot be read, or says two things, names nobody.
+fn host(request: &Request<Incoming>) -> Option<&str> {
+    if let Some(authority) = request.uri().authority() {
+        // HTTP/2 has it there; in HTTP/1 it goes before the header (RFC 9112 §3.2.2).
+        return Some(authority.as_str());
+    }
+    let mut hosts = request.headers().get_all(header::HOST).iter();
+    let host = hosts.next()?.to_str().unwrap_or_default();
+    Some(if hosts.next().is_none() { host } else { "" })
+}
+
+/// The methods that a path has.
+fn methods(path: &Path) -> &'static str {
+    match path {
+        Path::Uploads { .. } => "POST",
+        Path::Upload { .. } => "GET, HEAD, PATCH, PUT, DELETE",
+        Path::Manifest { .. } => "GET, HEAD, PUT",
+        _ => "GET, HEAD",
+    }
+}
+
+/// The answer to HEAD: that to GET, with the length that its body has.
+fn without_body(response: Response<Body>) -> Response<Body> {
+    let (mut head, body) = response.into_parts();
+    if let Some(length @ 1..) = body.size_hint().exact() {
+        head.headers.insert(header::CONTENT_LENGTH, length.into());
+    }
+    Response::from_parts(head, Body::empty())
+}

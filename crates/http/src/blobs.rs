@@ -1,0 +1,102 @@
+//! `/v2/<name>/blobs/<digest>`: blobs for readers.
+
+mod byteranges;
+
+use std::{fs::File, ops::Range};
+
+use cargohold_access::{Permit, Pull, Push};
+use cargohold_oci::{Digest, ErrorCode};
+use cargohold_registry::Registry;
+use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+
+use crate::{
+    Body,
+    body::Transport,
+    conditional,
+    error::ApiError,
+    headers,
+    range::{self, RangeRequest},
+};
+
+/// A digest names its content for ever, so whoever has a copy may keep it.
+const FOR_EVER: HeaderValue = HeaderValue::from_static("max-age=31536000");
+
+pub(crate) async fn head(
+    registry: &Registry,
+    pull: &Permit<Pull>,
+    push: &Permit<Push>,
+    digest: &Digest,
+    request: &HeaderMap,
+) -> Result<Response<Body>, ApiError> {
+    let blob = registry.stat_blob(pull, Some(push), digest).await?;
+    if conditional::client_has(request, digest) {
+        return Ok(respond(StatusCode::NOT_MODIFIED, digest, Body::empty()));
+    }
+    let mut response = respond(StatusCode::OK, digest, Body::empty());
+    response.headers_mut().insert(header::CONTENT_LENGTH, blob.size.into());
+    Ok(response)
+}
+
+pub(crate) async fn get(
+    registry: &Registry,
+    pull: &Permit<Pull>,
+    digest: &Digest,
+    request: &HeaderMap,
+    transport: Transport,
+) -> Result<Response<Body>, ApiError> {
+    let blob = registry.pull_blob(pull, digest).await?;
+    if conditional::client_has(request, digest) {
+        return Ok(respond(StatusCode::NOT_MODIFIED, digest, Body::empty()));
+    }
+    let asked = headers::text(request, header::RANGE).filter(|_| conditional::range_counts(request, digest));
+    match range::parse(asked, blob.size) {
+        RangeRequest::Whole => whole(blob.file, blob.size, digest, transport).await,
+        RangeRequest::Single(range) => part(blob.file, range, blob.size, digest, transport).await,
+        RangeRequest::Multiple(ranges) => Ok(byteranges::respond(blob.file, &ranges, blob.size, digest)),
+        RangeRequest::Unsatisfiable => Err(unsatisfiable(asked.unwrap_or_default(), blob.size)),
+    }
+}
+
+async fn whole(file: File, size: u64, digest: &Digest, transport: Transport) -> Result<Response<Body>, ApiError> {
+    Ok(respond(StatusCode::OK, digest, read(file, 0..size, transport).await?))
+}
+
+async fn part(
+    file: File,
+    range: Range<u64>,
+    size: u64,
+    digest: &Digest,
+    transport: Transport,
+) -> Result<Response<Body>, ApiError> {
+    let content_range = content_range(&range, size);
+    let mut response = respond(StatusCode::PARTIAL_CONTENT, digest, read(file, range, transport).await?);
+    response.headers_mut().insert(header::CONTENT_RANGE, headers::value(content_range));
+    Ok(response)
+}
+
+async fn read(file: File, range: Range<u64>, transport: Transport) -> Result<Body, ApiError> {
+    Body::from_file(file, range, transport).await.map_err(ApiError::from)
+}
+
+fn respond(status: StatusCode, digest: &Digest, body: Body) -> Response<Body> {
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    response.headers_mut().extend([
+        (header::CONTENT_TYPE, headers::OCTET_STREAM),
+        (headers::CONTENT_DIGEST, headers::value(digest.to_string())),
+        (header::ETAG, headers::entity_tag(digest)),
+        (header::ACCEPT_RANGES, headers::BYTES),
+        (header::CACHE_CONTROL, FOR_EVER),
+    ]);
+    response
+}
+
+fn unsatisfiable(asked: &str, size: u64) -> ApiError {
+    let message = format!("range {asked:.100} is not within the blob's {size} bytes");
+    let error = ApiError::new(StatusCode::RANGE_NOT_SATISFIABLE, ErrorCode::RangeInvalid, message);
+    error.with(header::CONTENT_RANGE, headers::value(format!("bytes */{size}")))
+}
+
+fn content_range(range: &Range<u64>, size: u64) -> String {
+    format!("bytes {}-{}/{size}", range.start, range.end - 1)
+}

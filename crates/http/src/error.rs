@@ -1,0 +1,179 @@
+//! Errors as the protocol writes them. The one place that chooses status codes.
+//!
+//! Source: OCI distribution specification, "Error Codes". A message tells the client what to do; a cause inside goes to the log,
+//! beside the request's id, and never to the client.
+
+use cargohold_access::Refusal as Closed;
+use cargohold_oci::{Digest, ErrorCode, ManifestError, PathError};
+use cargohold_registry::Error as Refusal;
+use http::{HeaderName, HeaderValue, Response, StatusCode, header};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::{Body, headers};
+
+/// Missing digests that one answer names; whoever is told of so many has forgotten to push at all.
+const MOST_MISSING: usize = 100;
+
+/// The body of an error response.
+#[derive(Serialize)]
+struct ErrorBody<'e> {
+    errors: &'e [ProtocolError],
+}
+
+/// One error in it.
+#[derive(Debug, Serialize)]
+struct ProtocolError {
+    code: &'static str,
+    message: String,
+    #[serde(skip_serializing_if = "Value::is_null")]
+    detail: Value,
+}
+
+/// A request that got no success.
+#[derive(Debug)]
+pub(crate) struct ApiError {
+    status: StatusCode,
+    errors: Vec<ProtocolError>,
+    headers: Vec<(HeaderName, HeaderValue)>,
+    cause: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+impl ApiError {
+    pub(crate) fn new(status: StatusCode, code: ErrorCode, message: impl Into<String>) -> Self {
+        let error = ProtocolError { code: code.as_str(), message: message.into(), detail: Value::Null };
+        Self { status, errors: vec![error], headers: Vec::new(), cause: None }
+    }
+
+    /// A method that the path does not have.
+    pub(crate) fn method_not_allowed(allowed: &'static str) -> Self {
+        let message = format!("this path answers {allowed} only");
+        let error = Self::new(StatusCode::METHOD_NOT_ALLOWED, ErrorCode::Unsupported, message);
+        error.with(header::ALLOW, HeaderValue::from_static(allowed))
+    }
+
+    #[must_use]
+    pub(crate) fn with(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.push((name, value));
+        self
+    }
+
+    #[must_use]
+    fn about(mut self, detail: Value) -> Self {
+        if let Some(error) = self.errors.first_mut() {
+            error.detail = detail;
+        }
+        self
+    }
+
+    #[must_use]
+    fn because(mut self, cause: impl std::error::Error + Send + Sync + 'static) -> Self {
+        self.cause = Some(Box::new(cause));
+        self
+    }
+
+    pub(crate) fn into_response(self) -> Response<Body> {
+        if let Some(cause) = &self.cause {
+            // The request's id is on the span that this is logged in.
+            tracing::error!(error = %chain(cause.as_ref()), "request failed");
+        }
+        let body =
+            serde_json::to_string(&ErrorBody { errors: &self.errors }).expect("strings and JSON values are JSON");
+        let mut response = Response::new(Body::full(body));
+        *response.status_mut() = self.status;
+        response.headers_mut().insert(header::CONTENT_TYPE, headers::JSON);
+        response.headers_mut().extend(self.headers);
+        response
+    }
+}
+
+impl From<Refusal> for ApiError {
+    fn from(refusal: Refusal) -> Self {
+        use ErrorCode as Code;
+        use StatusCode as Status;
+
+        let message = refusal.to_string();
+        match refusal {
+            Refusal::RepositoryUnknown(name) => {
+                Self::new(Status::NOT_FOUND, Code::NameUnknown, message).about(json!({ "name": name.as_str() }))
+            }
+            Refusal::BlobUnknown { digest, .. } => {
+                Self::new(Status::NOT_FOUND, Code::BlobUnknown, message).about(json!({ "digest": digest.to_string() }))
+            }
+            Refusal::ManifestUnknown { reference, .. } => Self::new(Status::NOT_FOUND, Code::ManifestUnknown, message)
+                .about(json!({ "reference": reference.to_string() })),
+            Refusal::UploadUnknown { .. } => Self::new(Status::NOT_FOUND, Code::BlobUploadUnknown, message),
+            Refusal::OutOfOrder { .. } | Refusal::Superseded { .. } => {
+                Self::new(Status::RANGE_NOT_SATISFIABLE, Code::RangeInvalid, message)
+            }
+            Refusal::WrongLength { .. } => Self::new(Status::BAD_REQUEST, Code::SizeInvalid, message),
+            Refusal::BrokenBody(_) => Self::new(Status::BAD_REQUEST, Code::BlobUploadInvalid, message),
+            Refusal::DigestMismatch { .. } => Self::new(Status::BAD_REQUEST, Code::DigestInvalid, message),
+            Refusal::InvalidManifest(ManifestError::TooLarge { .. }) => {
+                Self::new(Status::PAYLOAD_TOO_LARGE, Code::SizeInvalid, message)
+            }
+            Refusal::InvalidManifest(_) => Self::new(Status::BAD_REQUEST, Code::ManifestInvalid, message),
+            Refusal::ContentUnknown { repository, missing } => Self::missing(&missing, repository.as_str()),
+            Refusal::NoSpace => unavailable("no space left on device: the registry's disk is full".to_owned()),
+            Refusal::StoreAway(_) => unavailable("the registry's store cannot be reached".to_owned()).because(refusal),
+            Refusal::Store(_) | Refusal::ImpossibleKey(_) | Refusal::Metadata(_) | Refusal::Broken => failed(refusal),
+        }
+    }
+}
+
+impl From<std::io::Error> for ApiError {
+    fn from(error: std::io::Error) -> Self {
+        failed(error)
+    }
+}
+
+impl ApiError {
+    /// One error for each digest that a manifest refers to in vain.
+    fn missing(missing: &[Digest], repository: &str) -> Self {
+        let error = |digest: &Digest| {
+            let message =
+                format!("the manifest refers to {digest}, which is not in repository {repository}: push it first");
+            let detail = json!({ "digest": digest.to_string() });
+            ProtocolError { code: ErrorCode::ManifestBlobUnknown.as_str(), message, detail }
+        };
+        let errors = missing.iter().take(MOST_MISSING).map(error).collect();
+        Self { status: StatusCode::BAD_REQUEST, errors, headers: Vec::new(), cause: None }
+    }
+}
+
+impl From<Closed> for ApiError {
+    fn from(refusal: Closed) -> Self {
+        Self::new(StatusCode::FORBIDDEN, ErrorCode::Denied, refusal.to_string())
+    }
+}
+
+impl From<PathError> for ApiError {
+    fn from(error: PathError) -> Self {
+        let (status, code) = match &error {
+            PathError::NotFound => (StatusCode::NOT_FOUND, ErrorCode::Unsupported),
+            PathError::Name(_) => (StatusCode::BAD_REQUEST, ErrorCode::NameInvalid),
+            PathError::Digest(_) => (StatusCode::BAD_REQUEST, ErrorCode::DigestInvalid),
+            PathError::Tag(_) => (StatusCode::BAD_REQUEST, ErrorCode::TagInvalid),
+            PathError::Upload(_) => (StatusCode::NOT_FOUND, ErrorCode::BlobUploadUnknown),
+        };
+        Self::new(status, code, error.to_string())
+    }
+}
+
+/// Something is wrong inside.
+fn failed(cause: impl std::error::Error + Send + Sync + 'static) -> ApiError {
+    let message = "the registry failed; its log tells more beside this request's id";
+    ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, ErrorCode::Unknown, message).because(cause)
+}
+
+/// Nothing is wrong with the request, and it may succeed in a while.
+fn unavailable(message: String) -> ApiError {
+    let error = ApiError::new(StatusCode::SERVICE_UNAVAILABLE, ErrorCode::Unavailable, message);
+    error.with(header::RETRY_AFTER, HeaderValue::from_static("10"))
+}
+
+/// An error and what caused it, in one line.
+fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}

@@ -1,0 +1,30 @@
+//! Header names and values that the registry protocol adds to HTTP.
+
+use cargohold_oci::Digest;
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+/// On every response: old docker and many probes look for it.
+pub(crate) const API_VERSION: HeaderName = HeaderName::from_static("docker-distribution-api-version");
+pub(crate) const CONTENT_DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
+pub(crate) const UPLOAD_UUID: HeaderName = HeaderName::from_static("docker-upload-uuid");
+pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+pub(crate) const REGISTRY_2: HeaderValue = HeaderValue::from_static("registry/2.0");
+pub(crate) const JSON: HeaderValue = HeaderValue::from_static("application/json");
+pub(crate) const OCTET_STREAM: HeaderValue = HeaderValue::from_static("application/octet-stream");
+pub(crate) const BYTES: HeaderValue = HeaderValue::from_static("bytes");
+
+/// The value of a header, if there is one that is text.
+pub(crate) fn text(headers: &HeaderMap, name: impl http::header::AsHeaderName) -> Option<&str> {
+    headers.get(name)?.to_str().ok()
+}
+
+/// What we wrote ourselves out of parsed names, digests and numbers, which hold nothing but visible ASCII.
+pub(crate) fn value(text: impl TryInto<HeaderValue>) -> HeaderValue {
+    text.try_into().ok().expect("names, digests and numbers are visible ASCII")
+}
+
+/// The entity tag of immutable content: its digest in quotes.
+pub(crate) fn entity_tag(digest: &Digest) -> HeaderValue {
+    value(format!("\"{digest}\""))
+}

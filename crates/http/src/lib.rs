@@ -1,0 +1,31 @@
+//! The doors of Cargohold: how bytes and requests travel over HTTP.
+//!
+//! This crate owns the accept loop, the zero-copy path of a file to a socket, response bodies and the parsing of
+//! ranges. It is handed open files and streams, and knows neither SQL nor where bytes lie.
+//!
+//! Linux only: `sendfile(2)`, `preadv2(2)` with `RWF_NOWAIT` and `posix_fadvise(2)` are used without substitutes.
+
+#![deny(unsafe_code)]
+
+mod access_log;
+mod api;
+mod blobs;
+pub mod body;
+mod conditional;
+mod content_range;
+mod error;
+pub mod file_stream;
+mod headers;
+mod manifests;
+mod page_cache;
+mod ping;
+mod query;
+pub mod range;
+mod sendfile;
+pub mod server;
+mod tags;
+mod uploads;
+
+pub use api::Api;
+pub use body::Body;
+pub use server::{ServeOutcome, ServerOptions, serve};

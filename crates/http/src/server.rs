@@ -1,0 +1,248 @@
+//! The accept loop: TCP connections in, requests to a service, responses out.
+//!
+//! Speaks HTTP/1 and, to clients that know beforehand, HTTP/2 without TLS. It guarantees that a connection ends whose
+//! client is gone, asks for nothing or does not take its answer, that a failing `accept` never ends the loop, that an
+//! answer given before a request was read arrives, and that stopping lets running responses finish until a deadline.
+//! What a request means is the service's business, and so is how long a request's body may take to come.
+
+mod gentle_close;
+
+use std::{
+    convert::Infallible,
+    io::{self, ErrorKind},
+    mem,
+    net::SocketAddr,
+    pin::pin,
+    sync::Arc,
+    time::Duration,
+};
+
+use http::{Request, Response, Version};
+use hyper::{
+    body::{Body as _, Incoming},
+    service::service_fn,
+};
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::{
+        conn::auto,
+        graceful::{GracefulShutdown, Watcher},
+    },
+};
+use rustix::net::sockopt;
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tracing::{debug, info, warn};
+
+use crate::{
+    body::{Body, Transport},
+    sendfile::SendfileStream,
+};
+use gentle_close::{GentleClose, Input};
+
+/// Pause after a failed `accept`, for other connections to give back what there is too little of.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// Unacknowledged silence after which a connection is probed, by TCP and by HTTP/2 pings.
+const PROBE_INTERVAL: Duration = Duration::from_mins(1);
+/// How long the answer to an HTTP/2 ping may take.
+const PING_TIMEOUT: Duration = Duration::from_secs(20);
+/// What one HTTP/2 upload may have in flight, in bytes: 4 MiB carry 320 Mbit/s over 100 ms.
+const STREAM_WINDOW: u32 = 4 * 1024 * 1024;
+/// What all uploads of an HTTP/2 connection may have in flight: bounds what a connection can make us hold.
+const CONNECTION_WINDOW: u32 = 16 * 1024 * 1024;
+/// Requests in progress on one HTTP/2 connection.
+const MAX_STREAMS: u32 = 256;
+
+/// The least that hyper accepts as the longest head, in bytes.
+const MIN_HEAD: usize = 8 * 1024;
+
+/// How the server treats its connections.
+#[derive(Clone, Debug)]
+pub struct ServerOptions {
+    /// How long a new connection may take to send the head of its first request.
+    pub first_request: Duration,
+    /// How long a connection may stay without a request, the time to send that request's head included.
+    ///
+    /// More than what proxies use towards us (60 s in nginx and in AWS load balancers), so that none of them sends a
+    /// request into a connection that is being closed.
+    pub idle: Duration,
+    /// How long a client may refuse to take what it asked for, or be out of reach, before its connection is dropped.
+    pub stall: Duration,
+    /// How long running requests may take to finish once the server stops.
+    pub drain: Duration,
+    /// Longest request head in bytes, at least 8 KiB; longer ones are answered with 431.
+    pub max_head: usize,
+}
+
+/// What a service is told of the connection that a request came by.
+#[derive(Clone, Copy, Debug)]
+pub struct ConnectionInfo {
+    /// The address of the other end; an IPv4 address is never dressed as IPv6.
+    pub peer: SocketAddr,
+    /// How the response's body will travel.
+    pub transport: Transport,
+}
+
+/// How [`serve`] ended.
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ServeOutcome {
+    /// Every connection was finished.
+    Drained,
+    /// The deadline came first, and so many connections were cut off.
+    CutOff {
+        /// How many.
+        connections: usize,
+    },
+}
+
+/// What every connection needs.
+#[derive(Clone)]
+struct Server<S> {
+    builder: auto::Builder<TokioExecutor>,
+    service: S,
+    options: ServerOptions,
+}
+
+impl Default for ServerOptions {
+    fn default() -> ServerOptions {
+        ServerOptions {
+            first_request: Duration::from_secs(30),
+            idle: Duration::from_mins(2),
+            stall: Duration::from_mins(10),
+            drain: Duration::from_secs(30),
+            max_head: 64 * 1024,
+        }
+    }
+}
+
+impl<S, F> Server<S>
+where
+    S: Fn(Request<Incoming>, ConnectionInfo) -> F + Clone + Send + 'static,
+    F: Future<Output = Response<Body>> + Send + 'static,
+{
+    async fn connection(self, tcp: TcpStream, peer: SocketAddr, watcher: Watcher) {
+        if let Err(error) = prepare(&tcp, &self.options) {
+            debug!(%peer, %error, "a socket option was refused");
+        }
+        let input = Arc::new(Input::default());
+        let io = TokioIo::new(GentleClose::new(SendfileStream::new(tcp), input.clone()));
+        let service = service_fn({
+            let (service, input) = (self.service, input.clone());
+            move |request: Request<Incoming>| {
+                let plain = request.version() < Version::HTTP_2;
+                input.request(plain && !request.body().is_end_stream());
+                let transport = if plain { Transport::PlainHttp1 } else { Transport::Other };
+                let response = service(request, ConnectionInfo { peer, transport });
+                async { Ok::<_, Infallible>(response.await) }
+            }
+        });
+        let mut served = pin!(watcher.watch(self.builder.serve_connection(io, service)));
+        // hyper's own clock starts only once it has seen which version of HTTP a client speaks.
+        let first = tokio::time::timeout(self.options.first_request, &mut served).await;
+        let result = match first {
+            Ok(result) => result,
+            Err(_) if input.requests_began() => served.await,
+            Err(_) => Err("no request came in time".into()),
+        };
+        if let Err(error) = result {
+            debug!(%peer, %error, "a connection ended early");
+        }
+    }
+}
+
+/// Serves the connections of `listener` until `shutdown`, then finishes what is running, at most for `options.drain`.
+///
+/// `service` is called once a request, with the request's head read and its body still to come. When this returns,
+/// every connection is closed and what it had open is released.
+pub async fn serve<S, F>(
+    listener: TcpListener,
+    service: S,
+    shutdown: impl Future<Output = ()>,
+    options: ServerOptions,
+) -> ServeOutcome
+where
+    S: Fn(Request<Incoming>, ConnectionInfo) -> F + Clone + Send + 'static,
+    F: Future<Output = Response<Body>> + Send + 'static,
+{
+    let server = Server { builder: builder(&options), service, options };
+    let (graceful, cut_off, connections) = (GracefulShutdown::new(), CancellationToken::new(), TaskTracker::new());
+    tokio::select! {
+        () = shutdown => {}
+        () = async {
+            let mut failing = false;
+            loop {
+                let (tcp, peer) = accept(&listener, &mut failing).await;
+                let connection = server.clone().connection(tcp, peer, graceful.watcher());
+                connections.spawn(cut_off.clone().run_until_cancelled_owned(connection));
+            }
+        } => {}
+    }
+    drop(listener);
+    connections.close();
+    if tokio::time::timeout(server.options.drain, graceful.shutdown()).await.is_ok() {
+        connections.wait().await;
+        return ServeOutcome::Drained;
+    }
+    let outcome = ServeOutcome::CutOff { connections: connections.len() };
+    cut_off.cancel();
+    connections.wait().await;
+    outcome
+}
+
+/// The next connection. Errors of `accept` are waited out: the first of a row is logged, and so is its end.
+async fn accept(listener: &TcpListener, failing: &mut bool) -> (TcpStream, SocketAddr) {
+    loop {
+        match listener.accept().await {
+            Ok((tcp, peer)) => {
+                if mem::take(failing) {
+                    info!("connections are accepted again");
+                }
+                return (tcp, SocketAddr::new(peer.ip().to_canonical(), peer.port()));
+            }
+            // The client was gone before we came.
+            Err(error) if matches!(error.kind(), ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset) => {}
+            Err(error) => {
+                if !mem::replace(failing, true) {
+                    warn!(%error, "connections cannot be accepted, trying again");
+                }
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+fn prepare(tcp: &TcpStream, options: &ServerOptions) -> io::Result<()> {
+    tcp.set_nodelay(true)?;
+    // The kernel gives up on a client that acknowledges nothing, or keeps its window shut, for so long.
+    let stall = u32::try_from(options.stall.as_millis()).unwrap_or(u32::MAX);
+    sockopt::set_tcp_user_timeout(tcp, stall)?;
+    sockopt::set_socket_keepalive(tcp, true)?;
+    sockopt::set_tcp_keepidle(tcp, PROBE_INTERVAL)?;
+    Ok(())
+}
+
+fn builder(options: &ServerOptions) -> auto::Builder<TokioExecutor> {
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    // In hyper this runs from the end of a response to the end of the next head, so it is the idle timeout too.
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(options.idle)
+        // `Docker-Content-Digest`, as every other registry writes it: scripts look for it with grep.
+        .title_case_headers(true)
+        .max_buf_size(options.max_head.max(MIN_HEAD));
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .keep_alive_interval(PROBE_INTERVAL)
+        .keep_alive_timeout(PING_TIMEOUT)
+        .max_concurrent_streams(MAX_STREAMS)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_header_list_size(u32::try_from(options.max_head).unwrap_or(u32::MAX));
+    builder
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,62 @@
+//! POST: opens a session, mounts a blob of another repository, or takes a whole blob.
+
+use cargohold_access::{Caller, Gate, Permit, Pull, Push};
+use cargohold_oci::{Algorithm, Digest, ErrorCode, RepositoryName};
+use cargohold_registry::{Content, Placement, Registry};
+use futures_util::stream;
+use http::{Request, Response, StatusCode};
+use hyper::body::Incoming;
+
+use super::{continued, created, digest, incoming};
+use crate::{Body, error::ApiError, query::Query};
+
+pub(crate) async fn post(
+    registry: &Registry,
+    gate: &Gate,
+    caller: Caller,
+    push: &Permit<Push>,
+    request: Request<Incoming>,
+) -> Result<Response<Body>, ApiError> {
+    let (head, body) = request.into_parts();
+    let query = Query::of(&head.uri);
+    if let Some((source, digest)) = mount(query)? {
+        let source: Permit<Pull> = gate.permit(caller, source);
+        if registry.mount(&source, push, digest).await? {
+            return Ok(created(push.repository(), digest));
+        }
+        // A mount that cannot be done is no error: the client uploads into the session that it gets instead.
+    } else if let Some(digest) = digest(query)?
+        && let Some(content) = whole_blob(digest, body).await
+    {
+        registry.upload_blob(push, digest, Placement::default(), content).await?;
+        return Ok(created(push.repository(), digest));
+    }
+    let id = registry.start_upload(push, algorithm(query)?).await?;
+    Ok(continued(StatusCode::ACCEPTED, push.repository(), id, 0))
+}
+
+/// The repository to mount from and the blob, if the request asks for a mount that names both.
+fn mount(query: Query<'_>) -> Result<Option<(RepositoryName, Digest)>, ApiError> {
+    let (Some(digest), Some(source)) = (query.first("mount"), query.first("from")) else { return Ok(None) };
+    let digest = Digest::parse(&digest)
+        .map_err(|error| ApiError::new(StatusCode::BAD_REQUEST, ErrorCode::DigestInvalid, error.to_string()))?;
+    // A name that no repository has is one that has no such blob.
+    Ok(RepositoryName::parse(&source).ok().map(|source| (source, digest)))
+}
+
+/// The body, if it is the blob of that digest. Some clients name a digest and bring no body: they want a session, unless what
+/// they named is the empty blob.
+async fn whole_blob(digest: Digest, body: Incoming) -> Option<Content> {
+    let content = incoming::content_if_any(body).await;
+    let empty = || (digest == Digest::of(digest.algorithm(), b"")).then(|| Box::pin(stream::empty()) as Content);
+    content.or_else(empty)
+}
+
+/// What the session hashes by as bytes arrive. Only a hint: the digest at the end decides.
+fn algorithm(query: Query<'_>) -> Result<Algorithm, ApiError> {
+    let Some(name) = query.first("digest-algorithm") else { return Ok(Algorithm::Sha256) };
+    name.parse().map_err(|_| {
+        let message = format!("digest-algorithm {name:.100} is not supported: use sha256 or sha512");
+        ApiError::new(StatusCode::BAD_REQUEST, ErrorCode::DigestInvalid, message)
+    })
+}
