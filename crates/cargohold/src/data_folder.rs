@@ -1,0 +1,78 @@
+//! The data folder: made if it is not there, and owned by one process.
+
+use std::{
+    fs::{DirBuilder, File, OpenOptions, TryLockError},
+    io::Write,
+    os::unix::fs::DirBuilderExt,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, bail};
+
+/// A data folder that belongs to this process until it is dropped.
+#[derive(Debug)]
+pub(crate) struct DataFolder {
+    path: PathBuf,
+    /// Holds the lock; the kernel gives it back however the process ends.
+    _lock: File,
+}
+
+impl DataFolder {
+    /// Makes the folder if needed and takes it.
+    pub(crate) fn claim(path: &Path) -> anyhow::Result<Self> {
+        let named = || format!("storage.filesystem.rootdirectory: {}", path.display());
+        // What is pushed may be private: a folder that we make is its owner's alone.
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(path)
+            .with_context(|| format!("{}: cannot make the data folder", named()))?;
+        let path = path.canonicalize().with_context(named)?;
+        let lock = path.join("cargohold.lock");
+        let mut file = OpenOptions::new().create(true).truncate(false).write(true).open(&lock).with_context(|| {
+            format!("{}: cannot write to the data folder; make it this user's own, or name another one", path.display())
+        })?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => bail!(
+                "{}: another cargohold uses this data folder (its process id is in {})\n  Stop that one, or name another folder",
+                path.display(),
+                lock.display()
+            ),
+            Err(TryLockError::Error(error)) => return Err(error).context("cannot lock the data folder"),
+        }
+        file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id())).with_context(named)?;
+        Ok(Self { path, _lock: file })
+    }
+
+    /// Where it is.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The embedded database's file.
+    pub(crate) fn database(&self) -> PathBuf {
+        self.path.join("cargohold.db")
+    }
+
+    /// Makes the folder's own entries durable.
+    pub(crate) fn sync(&self) -> anyhow::Result<()> {
+        File::open(&self.path).and_then(|folder| folder.sync_all()).context("cannot sync the data folder")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_owner_is_told_who_has_it() {
+        let parent = tempfile::tempdir().unwrap();
+        let path = parent.path().join("a/b");
+        let first = DataFolder::claim(&path).unwrap();
+        let refused = DataFolder::claim(&path).unwrap_err().to_string();
+        assert!(refused.contains("another cargohold uses this data folder"), "{refused}");
+        drop(first);
+        DataFolder::claim(&path).unwrap();
+    }
+}

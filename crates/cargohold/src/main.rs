@@ -1,0 +1,62 @@
+//! The program: its command line, and nothing else.
+
+#![forbid(unsafe_code)]
+
+mod banner;
+mod configuration;
+mod data_folder;
+mod logging;
+mod serve;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// A container registry in one program.
+#[derive(Debug, Parser)]
+#[command(name = "cargohold", version, arg_required_else_help = true, propagate_version = true)]
+struct CommandLine {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Start the registry
+    ///
+    /// Without any settings it listens on 127.0.0.1:5000, where only this machine reaches it, and keeps its data in
+    /// ./cargohold-data. Ctrl-C or SIGTERM stop it once running requests are done; a second one stops it at once.
+    #[command(after_long_help = SERVE_HELP)]
+    Serve,
+}
+
+const SERVE_HELP: &str = "\
+Settings, from the environment:
+  CARGOHOLD__HTTP__ADDR                          Address to listen on [default: 127.0.0.1:5000]
+  CARGOHOLD__AUTH                                Who may do what: `open` lets everybody who reaches it do everything.
+                                                 Needed to listen on an address that other machines reach
+  CARGOHOLD__STORAGE__FILESYSTEM__ROOTDIRECTORY  Where the data is kept [default: ./cargohold-data]
+  RUST_LOG                                       What is logged to standard error [default: info]
+
+Examples:
+  A registry for this machine:
+    cargohold serve
+
+  On another port, with its data elsewhere:
+    CARGOHOLD__HTTP__ADDR=127.0.0.1:5001 CARGOHOLD__STORAGE__FILESYSTEM__ROOTDIRECTORY=/srv/images cargohold serve
+
+  For a trusted network, without passwords:
+    CARGOHOLD__HTTP__ADDR=0.0.0.0:5000 CARGOHOLD__AUTH=open cargohold serve
+
+Exit status: 0 after a stop that was asked for, 1 if it could not start, 2 if the command line is wrong.";
+
+fn main() -> ExitCode {
+    let Command::Serve = CommandLine::parse().command;
+    match serve::run(std::env::vars_os()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("cargohold: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! `cargohold serve`: puts the parts together, runs them, and stops them in order.
+
+use std::{ffi::OsString, io::Write, sync::Arc, time::SystemTime};
+
+use anyhow::Context;
+use cargohold_access::Gate;
+use cargohold_blobs::LocalDisk;
+use cargohold_http::{Api, ServeOutcome, ServerOptions};
+use cargohold_metadata::{EnsureStore, Metadata, Timestamp};
+use cargohold_oci::UploadId;
+use cargohold_registry::{Environment, Lifetimes, Registry};
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+};
+use uuid::Uuid;
+
+use crate::{banner::Banner, configuration::Configuration, data_folder::DataFolder, logging};
+
+/// Runs the registry until it is told to stop.
+pub(crate) fn run(environment: impl IntoIterator<Item = (OsString, OsString)>) -> anyhow::Result<()> {
+    let configuration = Configuration::from_environment(environment)?;
+    logging::start();
+    for warning in &configuration.warnings {
+        tracing::warn!("{warning}");
+    }
+    let folder = DataFolder::claim(&configuration.root_directory)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(serve(&configuration, &folder))
+}
+
+async fn serve(configuration: &Configuration, folder: &DataFolder) -> anyhow::Result<()> {
+    let registry = open(folder).await?;
+    let listener = TcpListener::bind(configuration.addr).await.with_context(|| {
+        format!("http.addr: cannot listen on {}; is something else listening there? Choose another port with CARGOHOLD__HTTP__ADDR", configuration.addr)
+    })?;
+    // From the banner on a signal is a request to stop in order.
+    let stop = stop_asked_for()?;
+    announce(&Banner { addr: listener.local_addr()?, data: folder.path() });
+    let discards = tokio::spawn({
+        let registry = registry.clone();
+        async move { registry.discard_forever().await }
+    });
+    let api = Arc::new(Api::new(registry.clone(), Gate::new(configuration.auth), instance()));
+    let service = move |request, connection| {
+        let api = api.clone();
+        async move { api.handle(request, connection).await }
+    };
+    let outcome = cargohold_http::serve(listener, service, stop, ServerOptions::default()).await;
+    discards.abort();
+    registry.close().await;
+    match outcome {
+        ServeOutcome::Drained => tracing::info!("stopped, all requests were finished"),
+        ServeOutcome::CutOff { connections } => tracing::warn!(connections, "stopped, cutting off what took too long"),
+    }
+    Ok(())
+}
+
+/// Opens the facts and the bytes of a data folder.
+async fn open(folder: &DataFolder) -> anyhow::Result<Registry> {
+    let metadata =
+        Metadata::open(&folder.database(), now()).with_context(|| folder.database().display().to_string())?;
+    // The folder itself is the store, wherever it is moved to.
+    let store = metadata.run(EnsureStore { kind: "filesystem", location: ".".to_owned() }).await?;
+    let open = if store.in_use { LocalDisk::reopen } else { LocalDisk::open };
+    let disk = open(folder.path(), store.id.number()).with_context(|| {
+        format!("storage.filesystem.rootdirectory: cannot open the store in {}", folder.path().display())
+    })?;
+    folder.sync()?;
+    let environment = Environment::new(now, || UploadId::from_uuid(Uuid::now_v7()));
+    Ok(Registry::new(metadata, store.id, disk, Lifetimes::default(), environment))
+}
+
+fn now() -> Timestamp {
+    SystemTime::now().into()
+}
+
+/// Begins the ids of this start's requests.
+fn instance() -> String {
+    let id = Uuid::now_v7().simple().to_string();
+    // The last digits are the random ones.
+    id[id.len() - 8..].to_owned()
+}
+
+/// Standard output may be closed, or a pipe that nobody reads any more: no reason not to serve.
+fn announce(banner: &Banner<'_>) {
+    let mut output = std::io::stdout().lock();
+    if write!(output, "{banner}").and_then(|()| output.flush()).is_err() {
+        tracing::info!(addr = %banner.addr, "ready");
+    }
+}
+
+/// Waits for the first signal that asks for a stop. The second ends the process without waiting for anything, which is safe at
+/// any time: what was acknowledged is durable.
+fn stop_asked_for() -> anyhow::Result<impl Future<Output = ()>> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut asked = async move || tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} };
+    Ok(async move {
+        asked().await;
+        tracing::info!("stopping once running requests are done; ask again to stop at once");
+        tokio::spawn(async move {
+            asked().await;
+            std::process::exit(130);
+        });
+    })
+}

@@ -1,0 +1,37 @@
+//! Cargohold as its clients and operators meet it: the real program on a folder of its own, spoken to over HTTP.
+//!
+//! A test is one fact about what goes in and comes out. The vocabulary is small: a [`registry::Registry`] is a running
+//! program, a [`repository::Repository`] a name in it that no other test uses, a [`client::Request`] one that a proper client
+//! sends, a [`wire::Wire`] a connection for everything that a proper client does not do. Nothing here knows how the program
+//! works inside, but for the few facts about what an operator finds in the data folder.
+
+#![forbid(unsafe_code)]
+
+mod client;
+mod content;
+mod registry;
+mod repository;
+mod waiting;
+mod wire;
+
+mod blobs_pull;
+mod chunks;
+mod digests;
+mod early_answers;
+mod empty_blobs;
+mod errors;
+mod interruptions;
+mod manifest_references;
+mod manifest_rules;
+mod manifests;
+mod missing_bytes;
+mod mounts;
+mod ping;
+mod ranges;
+mod restart;
+mod start;
+mod stop;
+mod strangers;
+mod tags;
+mod uploads;
+mod writers;
