@@ -3,7 +3,7 @@
 use cargohold_oci::{Digest, RepositoryName};
 
 use crate::{
-    BlobId, Error, Grace, Metadata, ObjectId, RepositoryId, StoreId,
+    BlobId, Error, Grace, Metadata, ObjectId, RepositoryId, StoreId, Timestamp,
     connection::{FromRow, Row, Value},
     statement::statements,
     sweep_candidates,
@@ -12,7 +12,7 @@ use crate::{
 
 statements! {
     FIND_BLOB_COPY = "
-        select l.repository_id, l.blob_id, o.id, o.store_id, o.key, b.size, l.unreferenced_since is not null
+        select l.repository_id, l.blob_id, o.id, o.store_id, o.key, b.size, l.unreferenced_since
         from repositories r
         join blobs b on b.digest = $1
         join repository_blobs l on l.repository_id = r.id and l.blob_id = b.id
@@ -56,8 +56,8 @@ pub struct BlobCopy {
     pub key: String,
     /// Length in bytes.
     pub size: u64,
-    /// No manifest refers to it: whoever is told that it exists must have it renewed.
-    pub unreferenced: bool,
+    /// Since when no manifest refers to it, or somebody who will push one was told that it exists.
+    pub unreferenced_since: Option<Timestamp>,
 }
 
 impl FromRow for BlobCopy {
@@ -69,7 +69,7 @@ impl FromRow for BlobCopy {
             store: StoreId(row.integer(3)?),
             key: row.text(4)?.to_owned(),
             size: row.length(5)?,
-            unreferenced: row.flag(6)?,
+            unreferenced_since: row.optional_integer(6)?.map(Timestamp::from_micros),
         })
     }
 }

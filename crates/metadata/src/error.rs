@@ -26,8 +26,8 @@ pub enum Error {
         /// The value, shortened.
         value: String,
     },
-    /// Other transactions of the same commit, or the commit itself, failed: try again.
-    #[error("the commit failed")]
+    /// The commit failed, or another process holds the database: try again.
+    #[error("the database could not commit")]
     NotCommitted,
     /// The database is being closed.
     #[error("the database is closed")]
@@ -47,6 +47,7 @@ impl From<rusqlite::Error> for Error {
     fn from(error: rusqlite::Error) -> Self {
         match error.sqlite_error_code() {
             Some(ErrorCode::DiskFull) => Self::NoSpace,
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::NotCommitted,
             _ => Self::Engine(error),
         }
     }

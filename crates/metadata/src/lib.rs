@@ -39,7 +39,8 @@ pub use stores::{EnsureStore, Store};
 pub use timestamp::Timestamp;
 pub use transaction::{Grace, Transaction};
 pub use uploads::{
-    AdvanceUpload, CancelUpload, ClaimKey, ClaimUpload, ClaimedKey, Epoch, FinishUpload, Finished, StartUpload, Upload,
+    AdvanceUpload, CancelUpload, ClaimKey, ClaimUpload, ClaimedKey, Epoch, ExpireUpload, FinishUpload, Finished,
+    StartUpload, Upload,
 };
 
 /// The facts of one registry. Cheap to clone; all clones share one writer.

@@ -15,6 +15,14 @@ statements! {
         join blobs b on b.digest = $1
         join repository_blobs l on l.repository_id = r.id and l.blob_id = b.id
         where r.name = $2 and r.deleted_at is null and l.deleted_at is null
+            and exists (select 1 from objects o where o.blob_id = b.id and o.state = 'live')";
+    /// The same once the target is held, since that is locked first.
+    HOLD_MOUNT_SOURCE = "
+        select b.id
+        from repositories r
+        join blobs b on b.digest = $1
+        join repository_blobs l on l.repository_id = r.id and l.blob_id = b.id
+        where r.name = $2 and r.deleted_at is null and l.deleted_at is null
             and exists (select 1 from objects o where o.blob_id = b.id and o.state = 'live')"
         lock "for no key update of b";
 }
@@ -41,8 +49,8 @@ impl Run for Mount {
         if tx.connection.optional::<BlobId>(&FIND_MOUNT_SOURCE, &source).await?.is_none() {
             return Ok(false);
         }
-        let target = repositories::hold_or_make(tx, &self.target, self.grace.now).await?;
-        let Some(blob) = tx.connection.optional(&FIND_MOUNT_SOURCE, &source).await? else {
+        let target = repositories::hold_or_make(tx, &self.target, self.grace).await?;
+        let Some(blob) = tx.connection.optional(&HOLD_MOUNT_SOURCE, &source).await? else {
             return Ok(false);
         };
         blobs::link(tx, target, blob, &self.digest, self.grace).await?;

@@ -3,9 +3,10 @@
 use cargohold_oci::RepositoryName;
 
 use crate::{
-    Error, Metadata, RepositoryId, Timestamp,
+    Error, Grace, Metadata, RepositoryId, Timestamp,
     connection::{FromRow, Row},
     statement::statements,
+    sweep_candidates,
     transaction::Tx,
 };
 
@@ -50,21 +51,26 @@ pub(crate) async fn hold(tx: &mut Tx<'_>, name: &RepositoryName) -> Result<Optio
 }
 
 /// The repository, made if it was not there, held against its deletion for the rest of the transaction.
-pub(crate) async fn hold_or_make(
-    tx: &mut Tx<'_>,
-    name: &RepositoryName,
-    now: Timestamp,
-) -> Result<RepositoryId, Error> {
+///
+/// One that nothing but an upload or a mount made is looked at once its grace is over.
+pub(crate) async fn hold_or_make(tx: &mut Tx<'_>, name: &RepositoryName, grace: Grace) -> Result<RepositoryId, Error> {
     if let Some(repository) = hold(tx, name).await? {
         return Ok(repository);
     }
-    let row = [tx.ids.next()?.into(), name.as_str().into(), now.micros().into()];
+    let repository = make(tx, name, grace.now).await?;
+    sweep_candidates::note_repository(&mut tx.connection, repository, grace.until).await?;
+    Ok(repository)
+}
+
+/// The repository, made unless somebody else just did, held against its deletion for the rest of the transaction.
+pub(crate) async fn make(tx: &mut Tx<'_>, name: &RepositoryName, now: Timestamp) -> Result<RepositoryId, Error> {
+    let row = [tx.ids.next()?.into(), name.as_str().into(), now.into()];
     tx.connection.execute(&INSERT_REPOSITORY, &row).await?;
     tx.connection.one(&HOLD_REPOSITORY, &[name.as_str().into()]).await
 }
 
 /// Makes a repository visible, if it is not yet.
 pub(crate) async fn publish(tx: &mut Tx<'_>, repository: RepositoryId, now: Timestamp) -> Result<(), Error> {
-    tx.connection.execute(&PUBLISH_REPOSITORY, &[now.micros().into(), repository.into()]).await?;
+    tx.connection.execute(&PUBLISH_REPOSITORY, &[now.into(), repository.into()]).await?;
     Ok(())
 }

@@ -17,7 +17,18 @@ pub(crate) async fn note_link(
     blob: BlobId,
     review_after: Timestamp,
 ) -> Result<(), Error> {
-    let row = ["link".into(), repository.into(), blob.into(), review_after.micros().into()];
+    let row = ["link".into(), repository.into(), blob.into(), review_after.into()];
+    connection.execute(&NOTE_CANDIDATE, &row).await?;
+    Ok(())
+}
+
+/// Has the sweeper look after `review_after` whether anything was put into a repository.
+pub(crate) async fn note_repository(
+    connection: &mut Connection<'_>,
+    repository: RepositoryId,
+    review_after: Timestamp,
+) -> Result<(), Error> {
+    let row = ["repository".into(), repository.into(), repository.into(), review_after.into()];
     connection.execute(&NOTE_CANDIDATE, &row).await?;
     Ok(())
 }

@@ -42,7 +42,7 @@ impl Facts {
             store: self.store,
             key: format!("uploads/{upload}"),
             hash_state: vec![1],
-            now: now(),
+            grace: grace(),
         };
         (upload, self.metadata.run(start).await.unwrap())
     }

@@ -39,7 +39,7 @@ statements! {
     HOLD_UPLOADS_REPOSITORY = "
         select r.id from uploads u join repositories r on r.id = u.repository_id
         where u.id = $1 and u.epoch = $2 and r.deleted_at is null"
-        lock "for key share of r";
+        lock "for update of u for key share of r";
     FIND_LIVE_OBJECT_OF_BLOB = "select id from objects where blob_id = $1 and state = 'live' limit 1";
     MAKE_LIVE = "
         update objects set state = 'live', blob_id = $1, size = $2, verified_at = $3, upload_id = null
@@ -47,6 +47,8 @@ statements! {
     DISCARD_STAGED = "
         update objects set state = 'discarded', delete_after = $1 where upload_id = $2 and state = 'staging'";
     DELETE_UPLOAD = "delete from uploads where id = $1 and epoch = $2";
+    LIST_STALE_UPLOADS = "select id from uploads where touched_at < $1 order by touched_at limit $2";
+    EXPIRE_UPLOAD = "delete from uploads where id = $1 and touched_at < $2";
     CANCEL_UPLOAD = "
         delete from uploads where id = $1
             and repository_id = (select r.id from repositories r where r.name = $2 and r.deleted_at is null)";
@@ -105,6 +107,20 @@ impl Metadata {
     }
 }
 
+impl FromRow for UploadId {
+    fn from_row(row: &Row<'_>) -> Result<Self, Error> {
+        let id = row.text(0)?;
+        Self::parse(id).map_err(|_| Error::impossible("upload id", id))
+    }
+}
+
+impl Metadata {
+    /// Sessions that no byte came to since `touched_before`, the oldest first, at most `limit`.
+    pub async fn stale_uploads(&self, touched_before: Timestamp, limit: u16) -> Result<Vec<UploadId>, Error> {
+        self.reader().all(&LIST_STALE_UPLOADS, &[touched_before.into(), Value::Integer(limit.into())]).await
+    }
+}
+
 /// Opens a session, and makes the repository if it is not there yet. Its first writer needs no claim.
 #[derive(Debug)]
 pub struct StartUpload {
@@ -118,8 +134,8 @@ pub struct StartUpload {
     pub key: String,
     /// The state of a hash over nothing.
     pub hash_state: Vec<u8>,
-    /// Now.
-    pub now: Timestamp,
+    /// Now, and when the sweeper may look at a repository that nothing else was put into.
+    pub grace: Grace,
 }
 
 impl Run for StartUpload {
@@ -127,8 +143,8 @@ impl Run for StartUpload {
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<Epoch, Error> {
         let upload = self.upload.to_string();
-        let repository = repositories::hold_or_make(tx, &self.repository, self.now).await?;
-        let row = [upload.as_str().into(), repository.into(), self.hash_state.as_slice().into(), self.now.into()];
+        let repository = repositories::hold_or_make(tx, &self.repository, self.grace).await?;
+        let row = [upload.as_str().into(), repository.into(), self.hash_state.as_slice().into(), self.grace.now.into()];
         tx.connection.execute(&INSERT_UPLOAD, &row).await?;
         let row = [tx.ids.next()?.into(), self.store.into(), self.key.as_str().into(), upload.as_str().into()];
         tx.connection.execute(&INSERT_STAGING_OBJECT, &row).await?;
@@ -270,7 +286,7 @@ impl Run for FinishUpload {
         let live = tx.connection.optional(&FIND_LIVE_OBJECT_OF_BLOB, &[blob.into()]).await?;
         let finished = self.settle_object(tx, &upload, blob, live).await?;
         blobs::link(tx, repository, blob, &self.digest, self.grace).await?;
-        tx.connection.execute(&DELETE_UPLOAD, &held).await?;
+        require_one(tx.connection.execute(&DELETE_UPLOAD, &held).await?, "upload session that ends")?;
         Ok(finished)
     }
 }
@@ -286,12 +302,42 @@ impl FinishUpload {
     ) -> Result<Finished, Error> {
         let now = self.grace.now.into();
         if live.is_some() {
-            tx.connection.execute(&DISCARD_STAGED, &[now, upload.into()]).await?;
+            require_one(tx.connection.execute(&DISCARD_STAGED, &[now, upload.into()]).await?, "staged object")?;
             return Ok(Finished::Discarded);
         }
         let row = [blob.into(), blobs::length(self.size)?, now, upload.into()];
-        tx.connection.execute(&MAKE_LIVE, &row).await?;
+        require_one(tx.connection.execute(&MAKE_LIVE, &row).await?, "staged object")?;
         Ok(Finished::Live)
+    }
+}
+
+/// A statement that must touch one row did, or the whole transaction is undone.
+fn require_one(touched: usize, what: &'static str) -> Result<(), Error> {
+    if touched == 1 { Ok(()) } else { Err(Error::impossible(what, touched)) }
+}
+
+/// Ends a session in nothing if no byte came since; its bytes are discarded at once.
+#[derive(Debug)]
+pub struct ExpireUpload {
+    /// The session.
+    pub upload: UploadId,
+    /// It is kept if it was touched at this time or later.
+    pub touched_before: Timestamp,
+    /// Now.
+    pub now: Timestamp,
+}
+
+impl Run for ExpireUpload {
+    type Output = bool;
+
+    async fn run(&self, tx: &mut Tx<'_>) -> Result<bool, Error> {
+        let upload = self.upload.to_string();
+        let expire = [upload.as_str().into(), self.touched_before.into()];
+        if tx.connection.execute(&EXPIRE_UPLOAD, &expire).await? == 0 {
+            return Ok(false);
+        }
+        tx.connection.execute(&DISCARD_STAGED, &[self.now.into(), upload.as_str().into()]).await?;
+        Ok(true)
     }
 }
 

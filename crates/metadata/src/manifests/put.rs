@@ -1,6 +1,6 @@
 //! Putting a manifest: everything it refers to is there, or nothing happens.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use bytes::Bytes;
 use cargohold_oci::{Digest, RepositoryName, Role, Tag};
@@ -143,7 +143,7 @@ impl Run for PutManifest {
         };
         let repository = match held {
             Some(repository) => repository,
-            None => repositories::hold_or_make(tx, &self.repository, self.now).await?,
+            None => repositories::make(tx, &self.repository, self.now).await?,
         };
         let manifest = self.upsert_manifest(tx, repository, &targets).await?;
         self.insert_references(tx, repository, manifest, &targets).await?;
@@ -180,7 +180,7 @@ impl PutManifest {
                 children.extend(found.into_iter().map(|found| (found.digest, found.id)));
             }
         }
-        let mut missing = Vec::new();
+        let (mut missing, mut named) = (Vec::new(), HashSet::new());
         let mut targets = Vec::with_capacity(self.references.len());
         for ReferencedContent { role, digest, may_be_absent } in &self.references {
             let child = children.get(digest).filter(|_| *role == Role::Child);
@@ -189,7 +189,7 @@ impl PutManifest {
                 (None, Some(blob)) => Target::Blob(*blob),
                 (None, None) => Target::Absent,
             });
-            if matches!(targets.last(), Some(Target::Absent)) && !may_be_absent && !missing.contains(digest) {
+            if matches!(targets.last(), Some(Target::Absent)) && !may_be_absent && named.insert(digest) {
                 missing.push(*digest);
             }
         }

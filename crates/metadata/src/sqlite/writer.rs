@@ -5,6 +5,7 @@
 
 use std::{
     future::Future,
+    panic::{AssertUnwindSafe, catch_unwind},
     pin::pin,
     task::{Context, Poll, Waker},
 };
@@ -41,7 +42,12 @@ impl Writer {
         let (queue, orders) = mpsc::channel(QUEUE);
         std::thread::Builder::new()
             .name("metadata-writer".to_owned())
-            .spawn(move || WriterThread { connection, ids: Ids::none() }.run(orders))
+            .spawn(move || {
+                let thread = AssertUnwindSafe(|| WriterThread { connection, ids: Ids::none() }.run(orders));
+                if catch_unwind(thread).is_err() {
+                    stop("the thread that writes facts panicked");
+                }
+            })
             .map_err(|_| Error::Closed)?;
         Ok(Self { queue })
     }
@@ -65,8 +71,18 @@ impl Writer {
 trait Job: Send {
     /// Runs the statements; keeps the outcome for the answer. True if they are to be kept.
     fn run(&mut self, tx: &mut Tx<'_>) -> bool;
+    /// Why everything was rolled back, if this one's statements met the reason.
+    fn failure(&self) -> Error;
     /// Answers the caller, after the commit.
-    fn answer(self: Box<Self>, committed: bool);
+    fn answer(self: Box<Self>, commit: Commit);
+}
+
+/// How a commit ended.
+#[derive(Clone, Copy, Debug)]
+enum Commit {
+    Durable,
+    NoSpace,
+    Failed,
 }
 
 struct Pending<T: Transaction> {
@@ -83,12 +99,20 @@ impl<T: Transaction> Job for Pending<T> {
         keep
     }
 
-    fn answer(self: Box<Self>, committed: bool) {
-        let output = match self.output {
-            Some(Err(error)) => Err(error),
-            Some(Ok(output)) if committed => Ok(output),
+    fn failure(&self) -> Error {
+        match self.output {
+            Some(Err(Error::NoSpace)) => Error::NoSpace,
+            _ => Error::NotCommitted,
+        }
+    }
+
+    fn answer(self: Box<Self>, commit: Commit) {
+        let output = match (commit, self.output) {
+            (_, Some(Err(error))) => Err(error),
+            (Commit::Durable, Some(Ok(output))) => Ok(output),
+            (Commit::NoSpace, _) => Err(Error::NoSpace),
             // The engine's own reason was logged where it was met.
-            _ => Err(Error::NotCommitted),
+            (Commit::Failed, _) | (_, None) => Err(Error::NotCommitted),
         };
         // A caller that no longer waits is not told; what it asked for has happened all the same.
         self.answer.send(output).ok();
@@ -120,9 +144,8 @@ impl WriterThread {
                     Order::Close(closed) => closing.push(closed),
                 }
             }
-            let committed = self.commit(&mut group);
-            for job in group {
-                job.answer(committed);
+            for (job, commit) in self.commit_together(group) {
+                job.answer(commit);
             }
         }
         // Nothing more gets in; who is in the queue already is told that it is closed by losing its sender.
@@ -137,21 +160,36 @@ impl WriterThread {
         }
     }
 
-    /// Runs the group in one transaction; true once it is durable.
-    fn commit(&mut self, group: &mut [Box<dyn Job>]) -> bool {
+    /// Runs the group in one transaction. If that fails, each runs alone: what one of them met is not the others' fault.
+    fn commit_together(&mut self, mut group: Vec<Box<dyn Job>>) -> Vec<(Box<dyn Job>, Commit)> {
         if group.is_empty() {
-            return true;
+            return Vec::new();
         }
+        match self.commit(&mut group) {
+            Commit::Failed if group.len() > 1 => {
+                let alone = |mut job: Box<dyn Job>| {
+                    let commit = self.commit(std::slice::from_mut(&mut job));
+                    (job, commit)
+                };
+                group.into_iter().map(alone).collect()
+            }
+            commit => group.into_iter().map(|job| (job, commit)).collect(),
+        }
+    }
+
+    fn commit(&mut self, group: &mut [Box<dyn Job>]) -> Commit {
         let result = self.run_group(group).and_then(|()| Ok(self.connection.execute_batch("commit")?));
-        let Err(error) = result else { return true };
+        let Err(error) = result else { return Commit::Durable };
         stop_if_a_sync_failed(&error);
         tracing::error!(%error, cause = ?error, "a commit failed, nothing of it is kept");
         // Ids that the failed transaction reserved were not reserved.
         self.ids = Ids::none();
-        if !self.connection.is_autocommit() && self.connection.execute_batch("rollback").is_err() {
-            tracing::error!("and could not be rolled back");
+        if !self.connection.is_autocommit()
+            && let Err(error) = self.connection.execute_batch("rollback")
+        {
+            stop(&format!("a failed commit could not be rolled back: {error}"));
         }
-        false
+        if matches!(error, Error::NoSpace) { Commit::NoSpace } else { Commit::Failed }
     }
 
     fn run_group(&mut self, group: &mut [Box<dyn Job>]) -> Result<(), Error> {
@@ -162,7 +200,7 @@ impl WriterThread {
             let keep = job.run(&mut Tx { connection: Connection::new(&mut self.connection), ids: &mut self.ids });
             // Some errors (a full disk) make SQLite roll everything back by itself: then nothing of the group is left.
             if self.connection.is_autocommit() {
-                return Err(Error::NotCommitted);
+                return Err(job.failure());
             }
             self.connection.execute_batch(if keep { "release job" } else { "rollback to job; release job" })?;
         }
@@ -170,14 +208,19 @@ impl WriterThread {
     }
 }
 
-/// After a failed sync nobody knows what is on the disk, and asking again could answer a lie: the process stops, and the next
-/// start reads what is really there.
+/// After a failed sync nobody knows what is on the disk, and asking again could answer a lie.
 fn stop_if_a_sync_failed(error: &Error) {
     use rusqlite::ffi::{SQLITE_IOERR_DIR_FSYNC, SQLITE_IOERR_FSYNC};
     if let Error::Engine(rusqlite::Error::SqliteFailure(failure, _)) = error
         && [SQLITE_IOERR_FSYNC, SQLITE_IOERR_DIR_FSYNC].contains(&failure.extended_code)
     {
-        tracing::error!(%error, "the database file could not be synced: stopping, since nothing can be promised any more");
-        std::process::abort();
+        stop(&format!("the database file could not be synced: {error}"));
     }
+}
+
+/// A server that cannot write facts any more is of no use, and what it would promise may be a lie. The next start reads what is
+/// really there.
+fn stop(why: &str) -> ! {
+    tracing::error!("{why}: stopping, since nothing can be promised any more");
+    std::process::abort();
 }

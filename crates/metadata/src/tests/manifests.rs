@@ -53,10 +53,10 @@ async fn a_referenced_link_is_no_longer_on_its_way_out() {
     let facts = Facts::new().await;
     let layer = facts.push_blob("a", "layer").await;
     facts.put("a", "image", &[(Role::Layer, layer)], &[]).await.unwrap();
-    assert!(!facts.metadata.blob(&name("a"), &layer).await.unwrap().unwrap().unreferenced);
+    assert!(facts.metadata.blob(&name("a"), &layer).await.unwrap().unwrap().unreferenced_since.is_none());
     facts.push_blob("a", "layer").await;
     assert!(
-        !facts.metadata.blob(&name("a"), &layer).await.unwrap().unwrap().unreferenced,
+        facts.metadata.blob(&name("a"), &layer).await.unwrap().unwrap().unreferenced_since.is_none(),
         "nor after another push of it"
     );
 }
@@ -91,7 +91,7 @@ async fn content_that_may_be_absent_is_referred_to_from_when_it_comes() {
     let foreign = facts.push_blob("a", "foreign").await;
     facts.put("a", "child", &[], &[]).await.unwrap();
     assert_eq!(facts.ask(waiting), ["0"]);
-    assert!(!facts.metadata.blob(&name("a"), &foreign).await.unwrap().unwrap().unreferenced);
+    assert!(facts.metadata.blob(&name("a"), &foreign).await.unwrap().unwrap().unreferenced_since.is_none());
 }
 
 #[tokio::test]

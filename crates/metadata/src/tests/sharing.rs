@@ -13,7 +13,7 @@ impl Run for Fails {
     type Output = ();
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<(), Error> {
-        crate::repositories::hold_or_make(tx, &name("half-made"), now()).await?;
+        crate::repositories::make(tx, &name("half-made"), now()).await?;
         Err(Error::impossible("test", "on purpose"))
     }
 }

@@ -2,8 +2,8 @@
 
 use super::{Facts, digest, finish, grace, key, name, now};
 use crate::{
-    AdvanceUpload, CancelUpload, ClaimKey, ClaimUpload, ClaimedKey, FinishUpload, Finished, ForgetObjects, MarkMissing,
-    Mount, RenewLink,
+    AdvanceUpload, CancelUpload, ClaimKey, ClaimUpload, ClaimedKey, ExpireUpload, FinishUpload, Finished,
+    ForgetObjects, MarkMissing, Mount, RenewLink,
 };
 
 #[tokio::test]
@@ -11,7 +11,7 @@ async fn an_upload_ends_in_a_blob_that_only_its_repository_has() {
     let facts = Facts::new().await;
     let layer = facts.push_blob("a", "layer").await;
     let copy = facts.metadata.blob(&name("a"), &layer).await.unwrap().unwrap();
-    assert_eq!((copy.key.as_str(), copy.size, copy.unreferenced), ("blobs/layer", 5, true));
+    assert_eq!((copy.key.as_str(), copy.size, copy.unreferenced_since), ("blobs/layer", 5, Some(now())));
     assert_eq!(facts.metadata.blob(&name("b"), &layer).await.unwrap(), None);
     assert_eq!(facts.ask("select count(*) from uploads"), ["0"]);
 }
@@ -28,10 +28,9 @@ async fn a_link_that_nothing_refers_to_is_a_candidate_until_a_manifest_comes() {
     let facts = Facts::new().await;
     facts.push_blob("a", "layer").await;
     let hour = 3_600_000_000i64;
-    assert_eq!(
-        facts.ask("select kind, review_after from sweep_candidates"),
-        [format!("link {}", now().micros() + hour)]
-    );
+    let due = now().micros() + hour;
+    let candidates = facts.ask("select kind, review_after from sweep_candidates order by kind");
+    assert_eq!(candidates, [format!("link {due}"), format!("repository {due}")]);
 }
 
 #[tokio::test]
@@ -154,5 +153,21 @@ async fn a_renewed_link_is_reviewed_later() {
     let renew = RenewLink { repository: copy.repository, blob: copy.blob, grace: later };
     assert!(facts.metadata.run(renew).await.unwrap());
     assert_eq!(facts.ask("select unreferenced_since from repository_blobs"), [later.now.micros().to_string()]);
-    assert_eq!(facts.ask("select review_after from sweep_candidates"), [later.until.micros().to_string()]);
+    assert_eq!(
+        facts.ask("select review_after from sweep_candidates where kind = 'link'"),
+        [later.until.micros().to_string()]
+    );
+}
+
+#[tokio::test]
+async fn a_session_expires_unless_a_byte_came() {
+    let facts = Facts::new().await;
+    let (upload, _) = facts.start("a").await;
+    let later = now().plus(super::HOUR);
+    let expire = |touched_before| ExpireUpload { upload, touched_before, now: later };
+    assert!(facts.metadata.stale_uploads(now(), 10).await.unwrap().is_empty());
+    assert!(!facts.metadata.run(expire(now())).await.unwrap());
+    assert_eq!(facts.metadata.stale_uploads(later, 10).await.unwrap(), [upload]);
+    assert!(facts.metadata.run(expire(later)).await.unwrap());
+    assert_eq!(facts.metadata.discarded(later, 10).await.unwrap().len(), 1);
 }
