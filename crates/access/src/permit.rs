@@ -52,6 +52,13 @@ impl<R: Right> Permit<R> {
     }
 }
 
+/// Whoever has leave has it for every step of what was asked.
+impl<R: Right> Clone for Permit<R> {
+    fn clone(&self) -> Self {
+        Self::new(self.repository.clone())
+    }
+}
+
 impl<R: Right> fmt::Debug for Permit<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Permit({} {})", R::NAME, self.repository)

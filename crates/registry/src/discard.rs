@@ -18,8 +18,7 @@ const RETRY: Duration = Duration::from_mins(10);
 const PAUSE: Duration = Duration::from_mins(1);
 
 impl Registry {
-    /// Deletes what is due, again and again, until dropped. Stopping it at any point is safe.
-    pub async fn discard_forever(&self) {
+    pub(crate) async fn discard_forever(&self) {
         loop {
             match self.discard_step().await {
                 Ok(true) => continue,

@@ -81,6 +81,9 @@ pub enum Error {
     /// The disk is full: free space, then try again.
     #[error("no space left on device")]
     NoSpace,
+    /// The database could not commit at the moment: try again.
+    #[error("the database is busy")]
+    Busy,
     /// The store cannot be reached at the moment: try again.
     #[error("the store is away")]
     StoreAway(#[source] cargohold_blobs::Error),
@@ -114,6 +117,7 @@ impl From<cargohold_metadata::Error> for Error {
     fn from(error: cargohold_metadata::Error) -> Self {
         match error {
             cargohold_metadata::Error::NoSpace => Self::NoSpace,
+            cargohold_metadata::Error::NotCommitted => Self::Busy,
             error => Self::Metadata(error),
         }
     }

@@ -9,6 +9,7 @@
 mod discard;
 mod environment;
 mod error;
+mod expire;
 mod list_tags;
 mod mount;
 mod pull_blob;
@@ -31,11 +32,13 @@ pub use uploads::{Content, ContentError, Placement};
 pub struct Lifetimes {
     /// A blob that no manifest refers to stays this long after the last push that was told it exists.
     pub unreferenced_blob: Duration,
+    /// An upload session that no byte came to for this long ends in nothing.
+    pub idle_upload: Duration,
 }
 
 impl Default for Lifetimes {
     fn default() -> Self {
-        Self { unreferenced_blob: Duration::from_hours(24) }
+        Self { unreferenced_blob: Duration::from_hours(24), idle_upload: Duration::from_hours(7 * 24) }
     }
 }
 
@@ -70,6 +73,11 @@ impl Registry {
     /// Ends what writes facts, once what was asked of it is done. A process that ends without it loses nothing.
     pub async fn close(&self) {
         self.0.metadata.close().await;
+    }
+
+    /// Runs what must be done again and again, until dropped. Stopping it at any point is safe.
+    pub async fn keep_house(&self) {
+        tokio::join!(self.discard_forever(), self.expire_forever());
     }
 
     /// From now on, for as long as a blob that nothing refers to is left alone.

@@ -7,6 +7,9 @@ use cargohold_oci::{Digest, RepositoryName};
 
 use crate::{Error, Registry};
 
+/// A promise is renewed once this part of its time is over: a push that asks for the same blob twice writes once at the most.
+const FRESH: u32 = 24;
+
 /// What is known of a blob without opening it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BlobHead {
@@ -16,17 +19,20 @@ pub struct BlobHead {
 
 impl Registry {
     /// Whether the repository has the blob. Told to somebody who may push, this is a promise: the blob is there when the
-    /// manifest comes, so its grace is counted anew.
+    /// manifest comes, so its grace is counted anew, unless that was done a moment ago.
     pub async fn stat_blob(
         &self,
         permit: &Permit<Pull>,
-        push: Option<&Permit<Push>>,
+        push: &Permit<Push>,
         digest: &Digest,
     ) -> Result<BlobHead, Error> {
         let repository = permit.repository();
         let copy = self.find_copy(repository, digest).await?;
-        if copy.unreferenced && push.is_some_and(|push| push.repository() == repository) {
-            let renew = RenewLink { repository: copy.repository, blob: copy.blob, grace: self.grace() };
+        let grace = self.grace();
+        let fresh = self.0.lifetimes.unreferenced_blob / FRESH;
+        if copy.unreferenced_since.is_some_and(|since| since.plus(fresh) < grace.now) && push.repository() == repository
+        {
+            let renew = RenewLink { repository: copy.repository, blob: copy.blob, grace };
             if !self.0.metadata.run(renew).await? {
                 return Err(unknown(repository, digest));
             }

@@ -20,6 +20,8 @@ use crate::{Content, ContentError, Environment, Error, Lifetimes, Placement, Reg
 struct Home {
     registry: Registry,
     folder: Arc<tempfile::TempDir>,
+    /// Microseconds; each look at it takes one.
+    clock: Arc<AtomicI64>,
 }
 
 static UPLOADS: AtomicU64 = AtomicU64::new(1);
@@ -39,13 +41,16 @@ impl Home {
         let store = metadata.run(EnsureStore { kind: "filesystem", location: ".".to_owned() }).await.unwrap();
         let disk = LocalDisk::open(folder.path(), store.id.number()).unwrap();
         let environment = Environment::new(
-            move || Timestamp::from_micros(clock.fetch_add(1, Ordering::Relaxed)),
+            {
+                let clock = clock.clone();
+                move || Timestamp::from_micros(clock.fetch_add(1, Ordering::Relaxed))
+            },
             || {
                 UploadId::parse(&format!("00000000-0000-0000-0000-{:012}", UPLOADS.fetch_add(1, Ordering::Relaxed)))
                     .unwrap()
             },
         );
-        Self { registry: Registry::new(metadata, store.id, disk, Lifetimes::default(), environment), folder }
+        Self { registry: Registry::new(metadata, store.id, disk, Lifetimes::default(), environment), folder, clock }
     }
 
     async fn start(&self) -> UploadId {
@@ -184,6 +189,36 @@ async fn what_arrived_before_a_hang_up_is_kept_over_a_restart() {
     assert_eq!(home.registry.upload_status(&push("a"), upload).await.unwrap(), 6);
     home.append(upload, " and after").await.unwrap();
     home.finish(upload, digest("before and after")).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_a_finish_brought_before_a_hang_up_is_dropped_so_that_it_can_be_repeated() {
+    let home = Home::new().await;
+    let upload = home.start().await;
+    home.append(upload, "chunk").await.unwrap();
+    let (feed, body) = fed();
+    feed.chunks.send(Ok(Bytes::from_static(b", half of"))).unwrap();
+    feed.chunks.send(Err("connection reset".into())).unwrap();
+    let all = digest("chunk, half of the rest");
+    let broken = home.registry.finish_upload(&push("a"), upload, all, Placement::default(), body).await.unwrap_err();
+    assert!(matches!(broken, Error::BrokenBody(_)), "{broken}");
+    assert_eq!(std::fs::read_to_string(home.path(&Key::staging(upload))).unwrap(), "chunk");
+    let again = whole(", half of the rest");
+    home.registry.finish_upload(&push("a"), upload, all, Placement::default(), again).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_upload_that_nobody_goes_on_with_expires() {
+    let home = Home::new().await;
+    let upload = home.start().await;
+    home.append(upload, "content").await.unwrap();
+    home.registry.expire_step().await.unwrap();
+    assert_eq!(home.registry.upload_status(&push("a"), upload).await.unwrap(), 7);
+    home.clock.fetch_add(8 * 24 * 3_600_000_000, Ordering::Relaxed);
+    home.registry.expire_step().await.unwrap();
+    assert!(matches!(home.append(upload, "more").await, Err(Error::UploadUnknown { .. })));
+    home.discard().await;
+    assert!(home.files().is_empty());
 }
 
 #[tokio::test]
@@ -331,7 +366,7 @@ async fn bytes_that_are_gone_are_not_promised_and_the_next_push_heals_them() {
         }
         let gone = home.read("a", &digest("content")).await.unwrap_err();
         assert!(matches!(gone, Error::BlobUnknown { .. }), "{gone}");
-        let head = home.registry.stat_blob(&pull("a"), None, &digest("content")).await;
+        let head = home.registry.stat_blob(&pull("a"), &push("a"), &digest("content")).await;
         assert!(matches!(head, Err(Error::BlobUnknown { .. })));
         home.push_blob("b", "content").await;
         assert_eq!(home.read("a", &digest("content")).await.unwrap(), "content");

@@ -17,6 +17,7 @@ use cargohold_blobs::{HashState, Key};
 use cargohold_metadata::{CancelUpload, Epoch, StartUpload, Upload};
 use cargohold_oci::{Algorithm, RepositoryName, UploadId};
 use futures_util::Stream;
+use tracing::Instrument;
 
 use crate::{Error, Registry};
 
@@ -66,7 +67,7 @@ impl Registry {
             store: self.0.store,
             key: Key::staging(upload).as_str().to_owned(),
             hash_state: HashState::new(algorithm).to_bytes(),
-            now: self.0.environment.now(),
+            grace: self.grace(),
         };
         Ok((upload, self.0.metadata.run(start).await?))
     }
@@ -85,6 +86,13 @@ impl Registry {
             refusal => refusal,
         }
     }
+}
+
+/// Runs a task to its end even if whoever asked for it goes away.
+async fn to_the_end<T: Send + 'static>(
+    task: impl Future<Output = Result<T, Error>> + Send + 'static,
+) -> Result<T, Error> {
+    tokio::spawn(task.in_current_span()).await.map_err(|_| Error::Broken)?
 }
 
 fn unknown(repository: &RepositoryName, upload: UploadId) -> Error {

@@ -4,7 +4,7 @@ use cargohold_access::{Permit, Push};
 use cargohold_metadata::AdvanceUpload;
 use cargohold_oci::{RepositoryName, UploadId};
 
-use super::{Content, Placement, receive::receive, session::Session};
+use super::{Content, Placement, receive::receive, session::Session, to_the_end};
 use crate::{Error, Registry};
 
 impl Registry {
@@ -26,7 +26,7 @@ impl Registry {
                 received => received,
             }
         };
-        tokio::spawn(task).await.map_err(|_| Error::Broken)?
+        to_the_end(task).await
     }
 
     async fn append_all(
@@ -39,11 +39,11 @@ impl Registry {
         let mut session = self.take_over(repository, upload, placement.start).await?;
         match receive(&mut session, content, placement.length).await {
             Ok(()) => self.keep(session).await,
-            Err(error @ Error::BrokenBody(_)) => {
+            Err(broken @ Error::BrokenBody(_)) => {
                 self.keep(session).await?;
-                Err(error)
+                Err(broken)
             }
-            Err(error) => Err(error),
+            Err(refusal) => Err(self.discard_if_unwritten(session, refusal).await),
         }
     }
 
@@ -52,7 +52,10 @@ impl Registry {
         if session.writer.received() == session.start {
             return Ok(session.start);
         }
-        let synced = session.writer.sync().await?;
+        let synced = match session.writer.sync().await {
+            Ok(synced) => synced,
+            Err(error) => return Err(self.discard_if_unwritten(session, error.into()).await),
+        };
         let advance = AdvanceUpload {
             upload: session.upload,
             epoch: session.epoch,
@@ -64,5 +67,17 @@ impl Registry {
             return Ok(synced.received);
         }
         Err(Error::Superseded { received: session.start })
+    }
+
+    /// After a write or a sync that failed nobody knows what is on the disk, and writing or syncing again could answer a lie: the
+    /// upload ends in nothing. Refusals that have nothing to do with the disk leave it as it was.
+    pub(super) async fn discard_if_unwritten(&self, session: Session, refusal: Error) -> Error {
+        if matches!(refusal, Error::Store(_) | Error::StoreAway(_) | Error::NoSpace) {
+            let (repository, upload) = (session.repository.clone(), session.upload);
+            // On a full disk this makes the room that the database needs to record the rest.
+            session.cut_back().await;
+            self.abandon(&repository, upload).await;
+        }
+        refusal
     }
 }

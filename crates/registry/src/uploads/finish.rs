@@ -5,7 +5,7 @@ use cargohold_blobs::{HashState, Key, UploadClaim};
 use cargohold_metadata::{CancelUpload, ClaimKey, ClaimedKey, Epoch, FinishUpload, Finished, MarkMissing, ObjectId};
 use cargohold_oci::{Digest, RepositoryName, UploadId};
 
-use super::{Content, Placement, receive::receive, session::Session};
+use super::{Content, Placement, receive::receive, session::Session, to_the_end};
 use crate::{Error, Registry};
 
 /// An upload whose bytes are synced and known to be what was named.
@@ -30,17 +30,27 @@ impl Registry {
     ) -> Result<(), Error> {
         let (registry, repository) = (self.clone(), permit.repository().clone());
         let task = async move {
-            match registry.take_over(&repository, upload, placement.start).await {
+            let finished = match registry.take_over(&repository, upload, placement.start).await {
                 Ok(session) => registry.finish(session, digest, placement, content).await,
-                Err(error @ Error::UploadUnknown { .. }) => match registry.0.metadata.blob(&repository, &digest).await?
-                {
-                    Some(_) => Ok(()),
-                    None => Err(error),
+                Err(refusal) => Err(refusal),
+            };
+            match finished {
+                Ok(()) => Ok(()),
+                Err(refusal) => match registry.say_where_it_stands(refusal, &repository, upload).await {
+                    ended @ Error::UploadUnknown { .. } => registry.finished_before(&repository, &digest, ended).await,
+                    refusal => Err(refusal),
                 },
-                Err(error) => Err(error),
             }
         };
-        tokio::spawn(task).await.map_err(|_| Error::Broken)?
+        to_the_end(task).await
+    }
+
+    /// A session that is gone may have ended as it was asked to, and only the answer got lost.
+    async fn finished_before(&self, repository: &RepositoryName, digest: &Digest, ended: Error) -> Result<(), Error> {
+        match self.0.metadata.blob(repository, digest).await? {
+            Some(_) => Ok(()),
+            None => Err(ended),
+        }
     }
 
     /// Uploads a blob in one go, without a session that the client would know of.
@@ -64,7 +74,7 @@ impl Registry {
             }
             finished
         };
-        tokio::spawn(task).await.map_err(|_| Error::Broken)?
+        to_the_end(task).await
     }
 
     async fn finish(
@@ -74,7 +84,15 @@ impl Registry {
         placement: Placement,
         content: Content,
     ) -> Result<(), Error> {
-        receive(&mut session, content, placement.length).await?;
+        match receive(&mut session, content, placement.length).await {
+            Ok(()) => {}
+            Err(broken @ Error::BrokenBody(_)) => {
+                // Not kept as a chunk is: clients send the same PUT again from its start.
+                session.cut_back().await;
+                return Err(broken);
+            }
+            Err(refusal) => return Err(self.discard_if_unwritten(session, refusal).await),
+        }
         let verified = self.verify(session, digest).await?;
         loop {
             let winner = self.find_winner(&verified).await?;
@@ -103,7 +121,10 @@ impl Registry {
 
     /// Syncs what was received and compares the digest over all of it with the one that the client named.
     async fn verify(&self, mut session: Session, named: Digest) -> Result<Verified, Error> {
-        let synced = session.writer.sync().await?;
+        let synced = match session.writer.sync().await {
+            Ok(synced) => synced,
+            Err(error) => return Err(self.discard_if_unwritten(session, error.into()).await),
+        };
         let Session { repository, upload, epoch, .. } = session;
         let computed = if synced.hash.algorithm() == named.algorithm() {
             synced.hash.finish()

@@ -2,7 +2,7 @@
 
 use cargohold_blobs::{HashState, Key, UploadClaim, UploadWriter};
 use cargohold_metadata::{ClaimUpload, Epoch, Upload};
-use cargohold_oci::{RepositoryName, UploadId};
+use cargohold_oci::{Algorithm, RepositoryName, UploadId};
 
 use crate::{Error, Registry};
 
@@ -68,6 +68,18 @@ impl Registry {
     ) -> Result<Session, Error> {
         let writer = self.0.disk.claim(upload).await.writer(&Key::staging(upload), 0, hash).await?;
         Ok(Session { repository: repository.clone(), upload, epoch, start: 0, writer })
+    }
+}
+
+impl Session {
+    /// Gives the space back that this request's bytes took, and ends its writing.
+    pub(super) async fn cut_back(self) {
+        let Self { upload, start, writer, .. } = self;
+        // Opening for a writer cuts the file. If a newer one waits already it will do so itself, and the hash is for nobody.
+        let cut = writer.into_claim().writer(&Key::staging(upload), start, HashState::new(Algorithm::Sha256)).await;
+        if let Err(error) = cut {
+            tracing::debug!(%upload, %error, "what arrived stays until the next writer comes or the session expires");
+        }
     }
 }
 

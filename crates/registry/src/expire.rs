@@ -1,0 +1,40 @@
+//! Expiry: an upload session that no byte came to for long ends in nothing, and its bytes are deleted.
+
+use std::time::Duration;
+
+use cargohold_metadata::ExpireUpload;
+
+use crate::{Error, Registry};
+
+/// Sessions ended in one step.
+const STEP: u16 = 100;
+/// How often it is looked for them.
+const PAUSE: Duration = Duration::from_mins(1);
+
+impl Registry {
+    pub(crate) async fn expire_forever(&self) {
+        loop {
+            match self.expire_step().await {
+                Ok(true) => continue,
+                Ok(false) => {}
+                Err(error) => {
+                    tracing::error!(%error, cause = ?error, "idle uploads could not be ended, trying again later");
+                }
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    /// Ends the sessions that were idle for longest; true if there may be more.
+    pub(crate) async fn expire_step(&self) -> Result<bool, Error> {
+        let now = self.0.environment.now();
+        let touched_before = now.minus(self.0.lifetimes.idle_upload);
+        let idle = self.0.metadata.stale_uploads(touched_before, STEP).await?;
+        for upload in &idle {
+            // Whoever wrote to it in between keeps it.
+            self.0.metadata.run(ExpireUpload { upload: *upload, touched_before, now }).await?;
+            self.wake_discards();
+        }
+        Ok(idle.len() == usize::from(STEP))
+    }
+}
