@@ -10,8 +10,8 @@ use hyper::body::{Body as _, Incoming};
 use tracing::Instrument;
 
 use crate::{
-    Body, access_log, blobs, error::ApiError, headers, manifests, ping, query::Query, server::ConnectionInfo, tags,
-    uploads,
+    Body, access_log, blobs, error::ApiError, headers, manifests, ping, query::Query, root, server::ConnectionInfo,
+    tags, uploads,
 };
 
 /// The API of one registry.
@@ -51,6 +51,9 @@ impl Api {
         let caller = self.gate.admit(provenance(&request))?;
         let pull = |name| self.gate.permit::<Pull>(caller, name);
         let push = |name| self.gate.permit::<Push>(caller, name);
+        if request.uri().path() == "/" && request.method().is_safe() {
+            return Ok(root::get());
+        }
         let path = Path::parse(request.uri().path())?;
         let method = request.method().clone();
         let registry = &self.registry;
@@ -91,8 +94,10 @@ impl Api {
                 tags::get(registry, pull(name), Query::of(request.uri())).await
             }
 
-            (Path::Catalog | Path::Discover { .. } | Path::Referrers { .. }, _) => Err(PathError::NotFound.into()),
-            (path, _) => Err(ApiError::method_not_allowed(methods(&path))),
+            (Path::Catalog, _) => Err(ApiError::not_yet("catalog")),
+            (Path::Referrers { .. }, _) => Err(ApiError::not_yet("referrers")),
+            (Path::Discover { .. }, _) => Err(PathError::NotFound.into()),
+            (path, _) => Err(ApiError::method_not_allowed(&method, methods(&path))),
         }
     }
 }

@@ -28,7 +28,7 @@ pub(crate) async fn head(
     digest: &Digest,
     request: &HeaderMap,
 ) -> Result<Response<Body>, ApiError> {
-    let blob = registry.stat_blob(pull, Some(push), digest).await?;
+    let blob = registry.stat_blob(pull, push, digest).await?;
     if conditional::client_has(request, digest) {
         return Ok(respond(StatusCode::NOT_MODIFIED, digest, Body::empty()));
     }

@@ -16,14 +16,11 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
-    time::Duration,
 };
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
 use http_body::{Frame, SizeHint};
-use http_body_util::BodyExt;
-use hyper::body::Incoming;
 
 use crate::{file_stream::FileStream, sendfile};
 use observation::Observation;
@@ -234,26 +231,6 @@ impl fmt::Debug for Body {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("Body").field("remaining", &self.remaining()).finish_non_exhaustive()
     }
-}
-
-/// Reads what is left of a request's body and forgets it: `true` if it ended within `limit` bytes and `time`.
-///
-/// For a handler that answers without reading. Run in a task of its own, it lets the answer go out at once and keeps
-/// the connection usable, which hyper closes otherwise unless the rest has arrived already. Not for a request that
-/// expects `100-continue`: reading would ask for the body. Nobody needs this for the answer to arrive, since the
-/// server closes such connections gently by itself.
-pub async fn drain(mut body: Incoming, limit: u64, time: Duration) -> bool {
-    let read_all = async {
-        let mut read = 0;
-        while let Some(frame) = body.frame().await {
-            read += frame.ok()?.data_ref().map_or(0, Bytes::len) as u64;
-            if read > limit {
-                return None;
-            }
-        }
-        Some(())
-    };
-    matches!(tokio::time::timeout(time, read_all).await, Ok(Some(())))
 }
 
 #[cfg(test)]

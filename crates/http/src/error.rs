@@ -6,11 +6,11 @@
 use cargohold_access::Refusal as Closed;
 use cargohold_oci::{Digest, ErrorCode, ManifestError, PathError};
 use cargohold_registry::Error as Refusal;
-use http::{HeaderName, HeaderValue, Response, StatusCode, header};
+use http::{HeaderName, HeaderValue, Method, Response, StatusCode, header};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::{Body, headers};
+use crate::{Body, headers, request_body};
 
 /// Missing digests that one answer names; whoever is told of so many has forgotten to push at all.
 const MOST_MISSING: usize = 100;
@@ -45,9 +45,18 @@ impl ApiError {
         Self { status, errors: vec![error], headers: Vec::new(), cause: None }
     }
 
+    /// Something of the protocol that is not there yet.
+    pub(crate) fn not_yet(what: &str) -> Self {
+        Self::new(
+            StatusCode::NOT_FOUND,
+            ErrorCode::Unsupported,
+            format!("this version of the registry has no {what} yet"),
+        )
+    }
+
     /// A method that the path does not have.
-    pub(crate) fn method_not_allowed(allowed: &'static str) -> Self {
-        let message = format!("this path answers {allowed} only");
+    pub(crate) fn method_not_allowed(method: &Method, allowed: &'static str) -> Self {
+        let message = format!("{method:.20} is not supported here: this path answers {allowed}");
         let error = Self::new(StatusCode::METHOD_NOT_ALLOWED, ErrorCode::Unsupported, message);
         error.with(header::ALLOW, HeaderValue::from_static(allowed))
     }
@@ -107,6 +116,9 @@ impl From<Refusal> for ApiError {
                 Self::new(Status::RANGE_NOT_SATISFIABLE, Code::RangeInvalid, message)
             }
             Refusal::WrongLength { .. } => Self::new(Status::BAD_REQUEST, Code::SizeInvalid, message),
+            Refusal::BrokenBody(ref cause) if request_body::is_stall(cause.as_ref()) => {
+                Self::new(Status::REQUEST_TIMEOUT, Code::BlobUploadInvalid, message)
+            }
             Refusal::BrokenBody(_) => Self::new(Status::BAD_REQUEST, Code::BlobUploadInvalid, message),
             Refusal::DigestMismatch { .. } => Self::new(Status::BAD_REQUEST, Code::DigestInvalid, message),
             Refusal::InvalidManifest(ManifestError::TooLarge { .. }) => {
@@ -115,6 +127,7 @@ impl From<Refusal> for ApiError {
             Refusal::InvalidManifest(_) => Self::new(Status::BAD_REQUEST, Code::ManifestInvalid, message),
             Refusal::ContentUnknown { repository, missing } => Self::missing(&missing, repository.as_str()),
             Refusal::NoSpace => unavailable("no space left on device: the registry's disk is full".to_owned()),
+            Refusal::Busy => unavailable("the registry's database is busy".to_owned()),
             Refusal::StoreAway(_) => unavailable("the registry's store cannot be reached".to_owned()).because(refusal),
             Refusal::Store(_) | Refusal::ImpossibleKey(_) | Refusal::Metadata(_) | Refusal::Broken => failed(refusal),
         }

@@ -1,14 +1,13 @@
 //! `/v2/<name>/manifests/<reference>`: manifests, byte for byte.
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use cargohold_access::{Permit, Pull, Push};
 use cargohold_oci::{Digest, ErrorCode, MAX_MANIFEST_BYTES, Path, Reference};
 use cargohold_registry::Registry;
 use http::{HeaderMap, Request, Response, StatusCode, header};
-use http_body_util::BodyExt;
 use hyper::body::{Body as _, Incoming};
 
-use crate::{Body, conditional, error::ApiError, headers};
+use crate::{Body, conditional, created::created, error::ApiError, headers, request_body};
 
 pub(crate) async fn head(
     registry: &Registry,
@@ -45,13 +44,7 @@ pub(crate) async fn put(
     let content_type = headers::text(&head.headers, header::CONTENT_TYPE);
     let digest = registry.put_manifest(push, reference, content_type, bytes).await?;
     let location = Path::Manifest { name: push.repository().clone(), reference: Reference::Digest(digest) };
-    let mut response = Response::new(Body::empty());
-    *response.status_mut() = StatusCode::CREATED;
-    response.headers_mut().extend([
-        (header::LOCATION, headers::value(location.to_string())),
-        (headers::CONTENT_DIGEST, headers::value(digest.to_string())),
-    ]);
-    Ok(response)
+    Ok(created(&location, digest))
 }
 
 /// What is stored is served, whatever `Accept` says: clients compare digests, and converting would change them.
@@ -70,24 +63,16 @@ fn respond(request: &HeaderMap, digest: &Digest, media_type: &str, bytes: Bytes)
 }
 
 /// The whole body, which may come without a `Content-Length`, up to the size that a manifest may have.
-async fn read(mut body: Incoming) -> Result<Bytes, ApiError> {
-    let announced = body.size_hint().lower();
-    if announced > MAX_MANIFEST_BYTES as u64 {
+async fn read(body: Incoming) -> Result<Bytes, ApiError> {
+    if body.size_hint().lower() > MAX_MANIFEST_BYTES as u64 {
         return Err(too_large());
     }
-    let mut bytes = BytesMut::with_capacity(usize::try_from(announced).unwrap_or_default());
-    while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|error| {
-            let message = format!("the request's body broke off: {error}");
-            ApiError::new(StatusCode::BAD_REQUEST, ErrorCode::ManifestInvalid, message)
-        })?;
-        let Ok(data) = frame.into_data() else { continue };
-        if bytes.len() + data.len() > MAX_MANIFEST_BYTES {
-            return Err(too_large());
-        }
-        bytes.extend_from_slice(&data);
-    }
-    Ok(bytes.freeze())
+    let bytes = request_body::whole(body, MAX_MANIFEST_BYTES).await.map_err(|broken| {
+        let stalled = request_body::is_stall(broken.as_ref());
+        let status = if stalled { StatusCode::REQUEST_TIMEOUT } else { StatusCode::BAD_REQUEST };
+        ApiError::new(status, ErrorCode::ManifestInvalid, format!("the request's body broke off: {broken}"))
+    })?;
+    bytes.ok_or_else(too_large)
 }
 
 fn too_large() -> ApiError {

@@ -3,7 +3,6 @@
 pub(crate) mod append;
 pub(crate) mod cancel;
 pub(crate) mod finish;
-mod incoming;
 pub(crate) mod start;
 pub(crate) mod status;
 
@@ -11,7 +10,7 @@ use cargohold_oci::{Digest, ErrorCode, Path, RepositoryName, UploadId};
 use cargohold_registry::{Error as Refusal, Placement};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 
-use crate::{Body, content_range, error::ApiError, headers, query::Query};
+use crate::{Body, content_range, created, error::ApiError, headers, query::Query};
 
 /// Where a session stands: `Location`, `Range` and id, on every answer about one that goes on.
 fn session(name: &RepositoryName, id: UploadId, received: u64) -> [(HeaderName, HeaderValue); 3] {
@@ -32,16 +31,9 @@ fn continued(status: StatusCode, name: &RepositoryName, id: UploadId, received: 
     response
 }
 
-/// 201: the repository has the blob.
+/// The repository has the blob.
 fn created(name: &RepositoryName, digest: Digest) -> Response<Body> {
-    let location = Path::Blob { name: name.clone(), digest };
-    let mut response = Response::new(Body::empty());
-    *response.status_mut() = StatusCode::CREATED;
-    response.headers_mut().extend([
-        (header::LOCATION, headers::value(location.to_string())),
-        (headers::CONTENT_DIGEST, headers::value(digest.to_string())),
-    ]);
-    response
+    created::created(&Path::Blob { name: name.clone(), digest }, digest)
 }
 
 /// A refusal that leaves the session as it was says where it stands, so that the client can go on from there.
@@ -72,11 +64,10 @@ fn placement(request: &HeaderMap) -> Result<Placement, ApiError> {
 
 /// The digest that a request names in its query.
 fn digest(query: Query<'_>) -> Result<Option<Digest>, ApiError> {
-    let parse = |text: &str| {
-        let invalid = |error: cargohold_oci::DigestError| {
-            ApiError::new(StatusCode::BAD_REQUEST, ErrorCode::DigestInvalid, error.to_string())
-        };
-        Digest::parse(text).map_err(invalid)
-    };
-    query.first("digest").map(|text| parse(&text)).transpose()
+    query.first("digest").map(|text| parse_digest(&text)).transpose()
+}
+
+fn parse_digest(text: &str) -> Result<Digest, ApiError> {
+    Digest::parse(text)
+        .map_err(|error| ApiError::new(StatusCode::BAD_REQUEST, ErrorCode::DigestInvalid, error.to_string()))
 }

@@ -2,6 +2,7 @@ use std::sync::mpsc;
 
 use futures_util::stream;
 use http_body::Body as _;
+use http_body_util::BodyExt;
 
 use super::*;
 use crate::page_cache::tests::file_of;

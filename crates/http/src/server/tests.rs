@@ -12,7 +12,7 @@ use tokio::{
 
 use super::*;
 use crate::{
-    body::{BodyOutcome, drain},
+    body::BodyOutcome,
     page_cache::tests::{evict, file_of},
     range::{self, RangeRequest},
     sendfile::live_mappings,
@@ -244,41 +244,6 @@ async fn an_answer_to_an_unread_upload_arrives() {
     assert!(head.starts_with("HTTP/1.1 401"), "{head}");
     assert_eq!(body, b"answer");
     client.closed().await;
-}
-
-#[tokio::test]
-async fn a_drained_upload_leaves_the_connection_usable() {
-    let running = Running::start(ServerOptions::default(), |request: Request<Incoming>, _| {
-        tokio::spawn(drain(request.into_body(), 100_000, Duration::from_secs(10)));
-        future::ready(answer(401))
-    })
-    .await;
-    let mut client = running.client().await;
-    for _ in 0..3 {
-        client.send("PUT / HTTP/1.1\r\nhost: here\r\ncontent-length: 70000\r\n\r\n").await;
-        let (head, _) = client.response().await;
-        assert!(head.starts_with("HTTP/1.1 401"), "before the body was sent: {head}");
-        client.0.write_all(&vec![0; 70_000]).await.unwrap();
-    }
-}
-
-#[tokio::test]
-async fn draining_ends_at_its_limit() {
-    let (tell, told) = oneshot::channel();
-    let tell = Arc::new(std::sync::Mutex::new(Some(tell)));
-    let running = Running::start(ServerOptions::default(), move |request: Request<Incoming>, _| {
-        let tell = tell.lock().unwrap().take().unwrap();
-        async move {
-            tell.send(drain(request.into_body(), 100_000, Duration::from_secs(10)).await).unwrap();
-            answer(413)
-        }
-    })
-    .await;
-    let mut client = running.client().await;
-    client.send("PUT / HTTP/1.1\r\nhost: here\r\ncontent-length: 1000000\r\n\r\n").await;
-    client.0.write_all(&vec![0; 1_000_000]).await.unwrap();
-    assert!(!told.await.unwrap());
-    assert!(client.response().await.0.starts_with("HTTP/1.1 413"));
 }
 
 #[tokio::test]

@@ -6,8 +6,8 @@ use cargohold_registry::Registry;
 use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 
-use super::{continued, incoming, placement, refused};
-use crate::{Body, error::ApiError};
+use super::{continued, placement, refused};
+use crate::{Body, error::ApiError, request_body};
 
 pub(crate) async fn patch(
     registry: &Registry,
@@ -16,7 +16,7 @@ pub(crate) async fn patch(
     request: Request<Incoming>,
 ) -> Result<Response<Body>, ApiError> {
     let placement = placement(request.headers())?;
-    let content = incoming::content(request.into_body());
+    let content = request_body::content(request.into_body());
     let appended = registry.append(push, id, placement, content).await;
     let received = appended.map_err(|refusal| refused(refusal, push.repository(), id))?;
     Ok(continued(StatusCode::ACCEPTED, push.repository(), id, received))

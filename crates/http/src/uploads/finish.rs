@@ -6,8 +6,8 @@ use cargohold_registry::Registry;
 use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 
-use super::{created, digest, incoming, placement, refused};
-use crate::{Body, error::ApiError, query::Query};
+use super::{created, digest, placement, refused};
+use crate::{Body, error::ApiError, query::Query, request_body};
 
 pub(crate) async fn put(
     registry: &Registry,
@@ -21,7 +21,7 @@ pub(crate) async fn put(
         return Err(ApiError::new(StatusCode::BAD_REQUEST, ErrorCode::DigestInvalid, message));
     };
     let placement = placement(request.headers())?;
-    let content = incoming::content(request.into_body());
+    let content = request_body::content(request.into_body());
     let finished = registry.finish_upload(push, id, digest, placement, content).await;
     finished.map_err(|refusal| refused(refusal, push.repository(), id))?;
     Ok(created(push.repository(), digest))

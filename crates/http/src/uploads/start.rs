@@ -7,8 +7,8 @@ use futures_util::stream;
 use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 
-use super::{continued, created, digest, incoming};
-use crate::{Body, error::ApiError, query::Query};
+use super::{continued, created, digest, parse_digest};
+use crate::{Body, error::ApiError, query::Query, request_body};
 
 pub(crate) async fn post(
     registry: &Registry,
@@ -38,8 +38,7 @@ pub(crate) async fn post(
 /// The repository to mount from and the blob, if the request asks for a mount that names both.
 fn mount(query: Query<'_>) -> Result<Option<(RepositoryName, Digest)>, ApiError> {
     let (Some(digest), Some(source)) = (query.first("mount"), query.first("from")) else { return Ok(None) };
-    let digest = Digest::parse(&digest)
-        .map_err(|error| ApiError::new(StatusCode::BAD_REQUEST, ErrorCode::DigestInvalid, error.to_string()))?;
+    let digest = parse_digest(&digest)?;
     // A name that no repository has is one that has no such blob.
     Ok(RepositoryName::parse(&source).ok().map(|source| (source, digest)))
 }
@@ -47,7 +46,7 @@ fn mount(query: Query<'_>) -> Result<Option<(RepositoryName, Digest)>, ApiError>
 /// The body, if it is the blob of that digest. Some clients name a digest and bring no body: they want a session, unless what
 /// they named is the empty blob.
 async fn whole_blob(digest: Digest, body: Incoming) -> Option<Content> {
-    let content = incoming::content_if_any(body).await;
+    let content = request_body::content_if_any(body).await;
     let empty = || (digest == Digest::of(digest.algorithm(), b"")).then(|| Box::pin(stream::empty()) as Content);
     content.or_else(empty)
 }
