@@ -34,11 +34,15 @@ impl DataFolder {
         })?;
         match file.try_lock() {
             Ok(()) => {}
-            Err(TryLockError::WouldBlock) => bail!(
-                "{}: another cargohold uses this data folder (its process id is in {})\n  Stop that one, or name another folder",
-                path.display(),
-                lock.display()
-            ),
+            Err(TryLockError::WouldBlock) => {
+                let process = std::fs::read_to_string(&lock).unwrap_or_default();
+                bail!(
+                    "{}: another cargohold uses this data folder, process {}\n  \
+                     Stop that one, or name another folder with CARGOHOLD__STORAGE__FILESYSTEM__ROOTDIRECTORY",
+                    path.display(),
+                    process.trim()
+                )
+            }
             Err(TryLockError::Error(error)) => return Err(error).context("cannot lock the data folder"),
         }
         file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id())).with_context(named)?;

@@ -32,23 +32,35 @@ enum Command {
 
 const SERVE_HELP: &str = "\
 Settings, from the environment:
-  CARGOHOLD__HTTP__ADDR                          Address to listen on [default: 127.0.0.1:5000]
-  CARGOHOLD__AUTH                                Who may do what: `open` lets everybody who reaches it do everything.
-                                                 Needed to listen on an address that other machines reach
-  CARGOHOLD__STORAGE__FILESYSTEM__ROOTDIRECTORY  Where the data is kept [default: ./cargohold-data]
-  RUST_LOG                                       What is logged to standard error [default: info]
+  CARGOHOLD__HTTP__ADDR
+      Address to listen on [default: 127.0.0.1:5000]
+  CARGOHOLD__AUTH
+      `open` lets everybody who reaches the registry do everything. Needed to
+      listen where other machines reach it, and to be reached by another name
+      than localhost
+  CARGOHOLD__STORAGE__FILESYSTEM__ROOTDIRECTORY
+      Where the data is kept [default: ./cargohold-data]
+  RUST_LOG
+      What is logged to standard error: error, warn, info, debug or trace
+      [default: info]
 
 Examples:
-  A registry for this machine:
+  A registry for this machine
     cargohold serve
 
-  On another port, with its data elsewhere:
-    CARGOHOLD__HTTP__ADDR=127.0.0.1:5001 CARGOHOLD__STORAGE__FILESYSTEM__ROOTDIRECTORY=/srv/images cargohold serve
+  On another port
+    CARGOHOLD__HTTP__ADDR=127.0.0.1:5001 cargohold serve
 
-  For a trusted network, without passwords:
-    CARGOHOLD__HTTP__ADDR=0.0.0.0:5000 CARGOHOLD__AUTH=open cargohold serve
+  With its data elsewhere
+    export CARGOHOLD__STORAGE__FILESYSTEM__ROOTDIRECTORY=/srv/images
+    cargohold serve
 
-Exit status: 0 after a stop that was asked for, 1 if it could not start, 2 if the command line is wrong.";
+  For a trusted network, without passwords
+    export CARGOHOLD__AUTH=open
+    CARGOHOLD__HTTP__ADDR=0.0.0.0:5000 cargohold serve
+
+Exit status: 0 after a stop that was asked for, 1 if it could not start or go
+on, 2 if the command line is wrong, 130 after being told twice to stop.";
 
 fn main() -> ExitCode {
     let Command::Serve = CommandLine::parse().command;

@@ -1,14 +1,21 @@
 //! `cargohold serve`: puts the parts together, runs them, and stops them in order.
 
-use std::{ffi::OsString, io::Write, sync::Arc, time::SystemTime};
+use std::{
+    ffi::OsString,
+    io::{self, Write},
+    net::SocketAddr,
+    sync::Arc,
+    time::SystemTime,
+};
 
 use anyhow::Context;
-use cargohold_access::Gate;
+use cargohold_access::{Gate, Mode};
 use cargohold_blobs::LocalDisk;
 use cargohold_http::{Api, ServeOutcome, ServerOptions};
 use cargohold_metadata::{EnsureStore, Metadata, Timestamp};
 use cargohold_oci::UploadId;
 use cargohold_registry::{Environment, Lifetimes, Registry};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
@@ -24,30 +31,60 @@ pub(crate) fn run(environment: impl IntoIterator<Item = (OsString, OsString)>) -
     for warning in &configuration.warnings {
         tracing::warn!("{warning}");
     }
-    let folder = DataFolder::claim(&configuration.root_directory)?;
+    raise_file_limit();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(serve(&configuration, &folder))
+    // First of all, so that a start that fails here leaves no folder behind.
+    let listener = runtime
+        .block_on(TcpListener::bind(configuration.addr))
+        .map_err(|error| cannot_listen(configuration.addr, error))?;
+    let folder = DataFolder::claim(&configuration.root_directory)?;
+    runtime.block_on(serve(listener, configuration.auth, &folder))
 }
 
-async fn serve(configuration: &Configuration, folder: &DataFolder) -> anyhow::Result<()> {
+/// Says what is wrong with an address, and what to do.
+fn cannot_listen(addr: SocketAddr, error: io::Error) -> anyhow::Error {
+    let why = match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            "something else listens there; choose another port, as in CARGOHOLD__HTTP__ADDR=127.0.0.1:5001"
+        }
+        io::ErrorKind::AddrNotAvailable => {
+            "this machine does not have that address; 0.0.0.0 stands for all that it has"
+        }
+        io::ErrorKind::PermissionDenied => "ports below 1024 are for privileged users; choose a higher one",
+        _ => "choose another address with CARGOHOLD__HTTP__ADDR",
+    };
+    anyhow::Error::new(error).context(format!("http.addr: cannot listen on {addr}: {why}"))
+}
+
+/// Each connection and each blob under way is an open file, and the usual limit is a relic: it is raised as far as it may be.
+fn raise_file_limit() {
+    let limit = getrlimit(Resource::Nofile);
+    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }) {
+        tracing::warn!(%error, current = limit.current, "the limit of open files could not be raised");
+    }
+}
+
+async fn serve(listener: TcpListener, auth: Mode, folder: &DataFolder) -> anyhow::Result<()> {
     let registry = open(folder).await?;
-    let listener = TcpListener::bind(configuration.addr).await.with_context(|| {
-        format!("http.addr: cannot listen on {}; is something else listening there? Choose another port with CARGOHOLD__HTTP__ADDR", configuration.addr)
-    })?;
     // From the banner on a signal is a request to stop in order.
     let stop = stop_asked_for()?;
-    announce(&Banner { addr: listener.local_addr()?, data: folder.path() });
-    let discards = tokio::spawn({
+    let machine = machine_name();
+    announce(&Banner { addr: listener.local_addr()?, data: folder.path(), machine: &machine });
+    let mut house_keeping = tokio::spawn({
         let registry = registry.clone();
-        async move { registry.discard_forever().await }
+        async move { registry.keep_house().await }
     });
-    let api = Arc::new(Api::new(registry.clone(), Gate::new(configuration.auth), instance()));
+    let api = Arc::new(Api::new(registry.clone(), Gate::new(auth), instance()));
     let service = move |request, connection| {
         let api = api.clone();
         async move { api.handle(request, connection).await }
     };
-    let outcome = cargohold_http::serve(listener, service, stop, ServerOptions::default()).await;
-    discards.abort();
+    let serving = cargohold_http::serve(listener, service, stop, ServerOptions::default());
+    let outcome = tokio::select! {
+        outcome = serving => outcome,
+        ended = &mut house_keeping => anyhow::bail!("what deletes discarded bytes broke off: {ended:?}"),
+    };
+    house_keeping.abort();
     registry.close().await;
     match outcome {
         ServeOutcome::Drained => tracing::info!("stopped, all requests were finished"),
@@ -71,6 +108,11 @@ async fn open(folder: &DataFolder) -> anyhow::Result<Registry> {
     Ok(Registry::new(metadata, store.id, disk, Lifetimes::default(), environment))
 }
 
+fn machine_name() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/hostname")
+        .map_or("this-machine".to_owned(), |name| name.trim().to_owned())
+}
+
 fn now() -> Timestamp {
     SystemTime::now().into()
 }
@@ -84,7 +126,7 @@ fn instance() -> String {
 
 /// Standard output may be closed, or a pipe that nobody reads any more: no reason not to serve.
 fn announce(banner: &Banner<'_>) {
-    let mut output = std::io::stdout().lock();
+    let mut output = io::stdout().lock();
     if write!(output, "{banner}").and_then(|()| output.flush()).is_err() {
         tracing::info!(addr = %banner.addr, "ready");
     }

@@ -83,3 +83,9 @@ fn headers_are_spelt_as_scripts_look_for_them() {
         assert!(text.contains(header), "{text}");
     }
 }
+
+#[test]
+fn a_person_who_opens_the_address_in_a_browser_is_told_what_it_is() {
+    let answer = Registry::shared().get("/").expect(200).with("Content-Type", "text/plain; charset=utf-8");
+    assert!(String::from_utf8_lossy(&answer.body).contains("This is a container registry"));
+}

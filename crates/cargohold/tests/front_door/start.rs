@@ -40,12 +40,14 @@ fn the_banner_says_where_it_is_and_how_to_push() {
 }
 
 #[test]
-fn the_data_folder_is_made_with_all_that_leads_to_it() {
+fn a_start_that_cannot_listen_says_why_and_leaves_no_folder_behind() {
     let folder = tempfile::tempdir().unwrap();
     let mut command = serve(&folder.path().join("a/b/c"));
     let refused = run(command.env("CARGOHOLD__HTTP__ADDR", "192.0.2.1:5000").env("CARGOHOLD__AUTH", "open"));
     assert_eq!(refused.status.code(), Some(1), "an address of another machine");
-    assert!(folder.path().join("a/b/c").is_dir());
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(said.contains("this machine does not have that address"), "{said}");
+    assert!(!folder.path().join("a").exists());
 }
 
 #[test]
