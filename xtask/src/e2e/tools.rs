@@ -1,0 +1,200 @@
+//! The clients and servers that the suite needs: which they are, where they come from, and installing what is missing.
+//!
+//! Debian's packages are installed with apt-get; crane is built by Go at a pinned version and kept by name and version in the cache
+//! folder. What cannot be had is an error that says what to install: nothing is skipped.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+
+use super::Group;
+use super::command::{Tool, find};
+
+/// Newest on the day it was pinned; its build needs the Go version that its own go.mod names.
+const CRANE_VERSION: &str = "v0.22.1";
+const CRANE_MODULE: &str = "github.com/google/go-containerregistry/cmd/crane";
+
+/// Where Debian puts programs of PostgreSQL that it keeps out of `PATH`.
+const POSTGRES_VERSIONS: &str = "/usr/lib/postgresql";
+
+/// A program, and the Debian package that brings it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Needed {
+    program: &'static str,
+    package: &'static str,
+}
+
+const fn needed(program: &'static str, package: &'static str) -> Needed {
+    Needed { program, package }
+}
+
+const DOCKER: &[Needed] = &[needed("dockerd", "docker.io"), needed("docker", "docker.io"), needed("runc", "runc")];
+const SKOPEO: &[Needed] = &[needed("skopeo", "skopeo")];
+const PODMAN: &[Needed] = &[needed("podman", "podman"), needed("runc", "runc"), needed("crun", "crun")];
+const POSTGRES: &[Needed] = &[needed("initdb", "postgresql"), needed("postgres", "postgresql")];
+/// What the images are made with; the linker that Rust needs is this compiler.
+const IMAGES: &[Needed] = &[needed("cc", "gcc"), needed("tar", "tar"), needed("gzip", "gzip")];
+
+/// Sees to it that everything is there that the groups need.
+pub(crate) fn prepare(groups: &BTreeSet<Group>) -> Result<()> {
+    let root = rustix::process::geteuid().is_root();
+    if let (false, Some(engine)) = (root, groups.iter().find(|group| matches!(group, Group::Docker | Group::Podman))) {
+        bail!("the {engine} flows start a container engine, which needs root: run\n  {}", as_root());
+    }
+    let missing = missing(groups);
+    if !missing.is_empty() {
+        let packages: Vec<&str> =
+            missing.iter().map(|needed| needed.package).collect::<BTreeSet<_>>().into_iter().collect();
+        install(&packages, root)?;
+        if let Some(still) = missing.iter().find(|needed| locate(needed.program).is_none()) {
+            bail!("{} is still missing after installing Debian's package {}", still.program, still.package);
+        }
+    }
+    if groups.contains(&Group::Crane) {
+        crane()?;
+    }
+    Ok(())
+}
+
+/// Where a program lies; an error that names its package if it is not installed.
+pub(crate) fn locate_or_say(program: &'static str) -> Result<PathBuf> {
+    let package =
+        [DOCKER, SKOPEO, PODMAN, POSTGRES, IMAGES].into_iter().flatten().find(|needed| needed.program == program);
+    let package = package.map_or(program, |needed| needed.package);
+    locate(program).with_context(|| format!("{program} is not installed: apt-get install {package}"))
+}
+
+/// The pinned crane, built first if the cache does not have it.
+pub(crate) fn crane() -> Result<PathBuf> {
+    let folder = cache_folder()?.join(format!("crane-{CRANE_VERSION}"));
+    let program = folder.join("crane");
+    if program.exists() {
+        return Ok(program);
+    }
+    let go = find("go").context("crane is built with Go, which is not installed: put Go 1.25 or newer on PATH")?;
+    println!("installing crane {CRANE_VERSION} (go install)");
+    let unfinished = folder.with_extension(format!("unfinished-{}", std::process::id()));
+    Tool::new(go)
+        .variable("GOBIN", &unfinished)
+        .variable("GOFLAGS", "-buildvcs=false")
+        .limit_seconds(1800)
+        .run(&["install", &format!("{CRANE_MODULE}@{CRANE_VERSION}")])
+        .context("crane cannot be built: its module has to be reachable, and Go 1.25 or newer installed")?;
+    // Another run may have been faster; then its folder stays.
+    if fs::rename(&unfinished, &folder).is_err() {
+        fs::remove_dir_all(&unfinished)?;
+    }
+    Ok(program)
+}
+
+/// Kept over runs, outside the clone: `$CARGOHOLD_CACHE`, or `~/.cache/cargohold`.
+fn cache_folder() -> Result<PathBuf> {
+    let folder = match (std::env::var_os("CARGOHOLD_CACHE"), std::env::var_os("HOME")) {
+        (Some(cache), _) => PathBuf::from(cache),
+        (None, Some(home)) => Path::new(&home).join(".cache/cargohold"),
+        (None, None) => bail!("neither CARGOHOLD_CACHE nor HOME is set: tools have no place to be kept"),
+    };
+    fs::create_dir_all(&folder).with_context(|| format!("cannot make the cache folder {}", folder.display()))?;
+    Ok(folder)
+}
+
+fn needs(group: Group) -> impl Iterator<Item = &'static Needed> {
+    let (programs, images): (&[Needed], &[Needed]) = match group {
+        Group::Docker => (DOCKER, IMAGES),
+        Group::Skopeo => (SKOPEO, IMAGES),
+        Group::Podman => (PODMAN, IMAGES),
+        Group::Crane => (&[], IMAGES),
+        Group::Statements => (POSTGRES, &[]),
+        Group::Server | Group::KillLoop => (&[], &[]),
+    };
+    programs.iter().chain(images)
+}
+
+fn missing(groups: &BTreeSet<Group>) -> Vec<&'static Needed> {
+    groups.iter().flat_map(|group| needs(*group)).filter(|needed| locate(needed.program).is_none()).collect()
+}
+
+fn locate(program: &str) -> Option<PathBuf> {
+    find(program).or_else(|| {
+        let mut versions: Vec<PathBuf> = fs::read_dir(POSTGRES_VERSIONS)
+            .ok()?
+            .flatten()
+            .map(|entry| entry.path().join("bin").join(program))
+            .collect();
+        versions.retain(|file| file.exists());
+        versions.sort();
+        versions.pop()
+    })
+}
+
+fn install(packages: &[&str], root: bool) -> Result<()> {
+    let list = packages.join(" ");
+    if !root {
+        bail!(
+            "not installed, and only root can: {list}. Run\n  sudo apt-get install --no-install-recommends {list}\nor the suite as root:\n  {}",
+            as_root()
+        );
+    }
+    let apt_get =
+        Tool::new(find("apt-get").with_context(|| format!("there is no apt-get here; install yourself: {list}"))?)
+            .variable("DEBIAN_FRONTEND", "noninteractive")
+            .argument("-o")
+            .argument("DPkg::Lock::Timeout=300")
+            .limit_seconds(1800);
+    println!("installing {list} (apt-get)");
+    let _quiet = ServicesStayStopped::new();
+    // An out-of-date list may still do; if it does not, the installation's own error tells.
+    if let Err(error) = apt_get.run(&["update"]) {
+        println!("warning: {error}");
+    }
+    let arguments: Vec<&str> =
+        ["install", "-y", "--no-install-recommends"].into_iter().chain(packages.iter().copied()).collect();
+    apt_get.run(&arguments).with_context(|| format!("cannot install {list}"))?;
+    Ok(())
+}
+
+fn as_root() -> String {
+    let program = std::env::current_exe().map_or("cargo xtask".to_owned(), |program| program.display().to_string());
+    format!("sudo --preserve-env=PATH,CARGOHOLD_CACHE {program} e2e --server <the built cargohold>")
+}
+
+/// While it lives, packages that are installed do not start their services: the suite starts its own (invoke-rc.d(8)).
+struct ServicesStayStopped {
+    ours: bool,
+}
+
+impl ServicesStayStopped {
+    const POLICY: &str = "/usr/sbin/policy-rc.d";
+
+    fn new() -> Self {
+        use std::os::unix::fs::PermissionsExt;
+        let policy = Path::new(Self::POLICY);
+        let ours = !policy.exists()
+            && fs::write(policy, "#!/bin/sh\nexit 101\n").is_ok()
+            && fs::set_permissions(policy, fs::Permissions::from_mode(0o755)).is_ok();
+        Self { ours }
+    }
+}
+
+impl Drop for ServicesStayStopped {
+    fn drop(&mut self) {
+        if self.ours {
+            let _ = fs::remove_file(Self::POLICY);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Group, needs};
+
+    #[test]
+    fn each_group_needs_only_its_own_programs() {
+        let programs = |group| needs(group).map(|needed| needed.program).collect::<Vec<_>>();
+        assert_eq!(programs(Group::Skopeo), ["skopeo", "cc", "tar", "gzip"]);
+        assert_eq!(programs(Group::Statements), ["initdb", "postgres"]);
+        assert!(programs(Group::KillLoop).is_empty());
+    }
+}

@@ -1,0 +1,58 @@
+//! The chores of the project that are more than one cargo command: `cargo xtask <chore>`.
+//!
+//! Each chore is one module; this file only reads the command line. Nothing here is part of the server.
+
+#![forbid(unsafe_code)]
+
+mod ci;
+mod e2e;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// The chores of Cargohold.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", after_help = EXAMPLES)]
+struct CommandLine {
+    #[command(subcommand)]
+    chore: Chore,
+}
+
+#[derive(Debug, Subcommand)]
+enum Chore {
+    /// Test the server end to end with docker, skopeo, podman and crane, check its SQL on PostgreSQL, and kill it many times
+    #[command(after_help = e2e::EXAMPLES)]
+    E2e(e2e::Options),
+    /// Do what a submission's check does: format, lints, tests, build, end to end
+    Ci,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  cargo xtask e2e                 everything, installing what is missing (Debian, as root)
+  cargo xtask e2e kill-loop       one group of flows
+  cargo xtask ci                  what must pass before a change lands";
+
+fn main() -> ExitCode {
+    let outcome = match CommandLine::parse().chore {
+        Chore::E2e(options) => e2e::run(&options),
+        Chore::Ci => ci::run(),
+    };
+    outcome.unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::CommandLine;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        CommandLine::command().debug_assert();
+    }
+}
