@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use cargohold_oci::RepositoryName;
 
-use crate::permit::{Permit, Right};
+use crate::permit::{CatalogPermit, Permit, Right};
 
 /// How callers are told apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,6 +78,13 @@ impl Gate {
                 Err(Refusal::ForeignOrigin { origin: origin.to_owned() })
             }
             _ => Ok(Caller::Anonymous),
+        }
+    }
+
+    /// The permit to see which repositories there are.
+    pub fn catalog(&self, caller: Caller) -> CatalogPermit {
+        match (self.mode, caller) {
+            (Mode::ThisMachine | Mode::Open, Caller::Anonymous) => CatalogPermit::new(),
         }
     }
 

@@ -10,8 +10,8 @@ use hyper::body::{Body as _, Incoming};
 use tracing::Instrument;
 
 use crate::{
-    Body, access_log, blobs, error::ApiError, headers, manifests, ping, query::Query, root, server::ConnectionInfo,
-    tags, uploads,
+    Body, access_log, blobs, catalog, error::ApiError, headers, manifests, ping, query::Query, referrers, root,
+    server::ConnectionInfo, tags, uploads,
 };
 
 /// The API of one registry.
@@ -94,8 +94,14 @@ impl Api {
                 tags::get(registry, pull(name), Query::of(request.uri())).await
             }
 
-            (Path::Catalog, _) => Err(ApiError::not_yet("catalog")),
-            (Path::Referrers { .. }, _) => Err(ApiError::not_yet("referrers")),
+            (Path::Referrers { name, digest }, &Method::GET | &Method::HEAD) => {
+                referrers::get(registry, &pull(name), &digest, Query::of(request.uri())).await
+            }
+
+            (Path::Catalog, &Method::GET | &Method::HEAD) => {
+                catalog::get(registry, &self.gate.catalog(caller), Query::of(request.uri())).await
+            }
+
             (Path::Discover { .. }, _) => Err(PathError::NotFound.into()),
             (path, _) => Err(ApiError::method_not_allowed(&method, methods(&path))),
         }

@@ -45,15 +45,6 @@ impl ApiError {
         Self { status, errors: vec![error], headers: Vec::new(), cause: None }
     }
 
-    /// Something of the protocol that is not there yet.
-    pub(crate) fn not_yet(what: &str) -> Self {
-        Self::new(
-            StatusCode::NOT_FOUND,
-            ErrorCode::Unsupported,
-            format!("this version of the registry has no {what} yet"),
-        )
-    }
-
     /// A method that the path does not have.
     pub(crate) fn method_not_allowed(method: &Method, allowed: &'static str) -> Self {
         let message = format!("{method:.20} is not supported here: this path answers {allowed}");

@@ -1,11 +1,13 @@
 //! Header names and values that the registry protocol adds to HTTP.
 
-use cargohold_oci::Digest;
+use cargohold_oci::{Digest, Path};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 /// On every response: old docker and many probes look for it.
 pub(crate) const API_VERSION: HeaderName = HeaderName::from_static("docker-distribution-api-version");
 pub(crate) const CONTENT_DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
+pub(crate) const SUBJECT: HeaderName = HeaderName::from_static("oci-subject");
+pub(crate) const FILTERS_APPLIED: HeaderName = HeaderName::from_static("oci-filters-applied");
 pub(crate) const UPLOAD_UUID: HeaderName = HeaderName::from_static("docker-upload-uuid");
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -13,6 +15,11 @@ pub(crate) const REGISTRY_2: HeaderValue = HeaderValue::from_static("registry/2.
 pub(crate) const JSON: HeaderValue = HeaderValue::from_static("application/json");
 pub(crate) const OCTET_STREAM: HeaderValue = HeaderValue::from_static("application/octet-stream");
 pub(crate) const BYTES: HeaderValue = HeaderValue::from_static("bytes");
+
+/// A `Link` to the next page: relative, since clients refuse other hosts and proxies change ours (RFC 8288).
+pub(crate) fn next_page(path: &Path, query: &str) -> HeaderValue {
+    value(format!("<{path}?{query}>; rel=\"next\""))
+}
 
 /// The value of a header, if there is one that is text.
 pub(crate) fn text(headers: &HeaderMap, name: impl http::header::AsHeaderName) -> Option<&str> {

@@ -42,9 +42,14 @@ pub(crate) async fn put(
     let (head, body) = request.into_parts();
     let bytes = read(body).await?;
     let content_type = headers::text(&head.headers, header::CONTENT_TYPE);
-    let digest = registry.put_manifest(push, reference, content_type, bytes).await?;
-    let location = Path::Manifest { name: push.repository().clone(), reference: Reference::Digest(digest) };
-    Ok(created(&location, digest))
+    let put = registry.put_manifest(push, reference, content_type, bytes).await?;
+    let location = Path::Manifest { name: push.repository().clone(), reference: Reference::Digest(put.digest) };
+    let mut response = created(&location, put.digest);
+    if let Some(subject) = put.subject {
+        // Tells clients that they need not keep a list of referrers under a tag themselves.
+        response.headers_mut().insert(headers::SUBJECT, headers::value(subject.to_string()));
+    }
+    Ok(response)
 }
 
 /// What is stored is served, whatever `Accept` says: clients compare digests, and converting would change them.

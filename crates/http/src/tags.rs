@@ -4,13 +4,17 @@ use std::io;
 
 use bytes::Bytes;
 use cargohold_access::{Permit, Pull};
-use cargohold_oci::{ErrorCode, Path, Tag};
+use cargohold_oci::{Path, Tag};
 use cargohold_registry::Registry;
 use futures_util::{StreamExt, stream};
-use http::{Response, StatusCode, header};
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use http::{Response, header};
 
-use crate::{Body, error::ApiError, headers, query::Query};
+use crate::{
+    Body,
+    error::ApiError,
+    headers,
+    query::{Query, comparable},
+};
 
 /// Tags that one look at the database brings.
 const STEP: u32 = 1000;
@@ -20,8 +24,8 @@ const END: &[u8] = b"]}";
 pub(crate) async fn get(registry: &Registry, pull: Permit<Pull>, query: Query<'_>) -> Result<Response<Body>, ApiError> {
     registry.require_repository(&pull).await?;
     let last = query.first("last").unwrap_or_default();
-    let last = comparable(&last);
-    let mut response = match limit(query)? {
+    let last = comparable(&last, Tag::MAX_BYTES);
+    let mut response = match query.page_size()? {
         None => all(registry, pull, last).await?,
         Some(limit) => page(registry, &pull, last, limit).await?,
     };
@@ -73,7 +77,9 @@ async fn page(registry: &Registry, pull: &Permit<Pull>, last: &str, limit: u64) 
     let mut response = Response::new(Body::full([&list_begun(pull, &tags), END].concat()));
     // Asked for none there is no last one to go on from.
     if let (true, Some(last)) = (more, tags.last()) {
-        response.headers_mut().insert(header::LINK, headers::value(next(pull, last, limit)));
+        let path = Path::Tags { name: pull.repository().clone() };
+        let next = format!("last={}&n={limit}", Query::encode(last.as_str()));
+        response.headers_mut().insert(header::LINK, headers::next_page(&path, &next));
     }
     Ok(response)
 }
@@ -91,51 +97,4 @@ fn quoted(comma: &str, tags: &[Tag]) -> Bytes {
         list.extend(["\"", tag.as_str(), "\""]);
     }
     list.into()
-}
-
-/// The part of `last` that decides which tags come after it: none is longer than a tag may be, and none has a NUL, which not
-/// every database takes.
-fn comparable(last: &str) -> &str {
-    let end = last.find('\0').unwrap_or(last.len()).min(last.floor_char_boundary(Tag::MAX_BYTES));
-    &last[..end]
-}
-
-/// How many tags the client wants; all of them if it does not say. A number that is larger than any is one.
-fn limit(query: Query<'_>) -> Result<Option<u64>, ApiError> {
-    let Some(text) = query.first("n").filter(|text| !text.is_empty()) else { return Ok(None) };
-    if text.bytes().all(|digit| digit.is_ascii_digit()) {
-        return Ok(Some(text.parse().unwrap_or(u64::MAX)));
-    }
-    let message = format!("n={text:.100} is not a number of tags: it must be a whole number, 0 or more");
-    Err(ApiError::new(StatusCode::BAD_REQUEST, ErrorCode::PaginationNumberInvalid, message))
-}
-
-/// Where the next page is: relative, since clients refuse other hosts and proxies change ours.
-fn next(pull: &Permit<Pull>, last: &Tag, limit: u64) -> String {
-    let path = Path::Tags { name: pull.repository().clone() };
-    let last = utf8_percent_encode(last.as_str(), NON_ALPHANUMERIC);
-    format!("<{path}?last={last}&n={limit}>; rel=\"next\"")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::comparable;
-
-    proptest::proptest! {
-        /// What is cut off never changes which tags come after.
-        #[test]
-        fn the_comparable_part_has_the_same_tags_after_it(last: String, tag in "[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}", shares in 0..200usize) {
-            // A tag that begins like `last`, as far as one can.
-            let shared: String = tag.chars().take(shares).collect();
-            for last in [last.clone(), format!("{shared}{last}"), format!("{shared}\0{last}"), format!("{tag}{last}")] {
-                proptest::prop_assert_eq!(tag.as_str() > last.as_str(), tag.as_str() > comparable(&last));
-            }
-        }
-    }
-
-    #[test]
-    fn a_long_one_is_cut_where_no_tag_goes_on() {
-        assert_eq!(comparable(&"a".repeat(500)).len(), 128);
-        assert_eq!(comparable("v1\0beyond"), "v1");
-    }
 }

@@ -82,3 +82,18 @@ impl StoreId {
         self.0
     }
 }
+
+impl ManifestId {
+    /// The one before all others.
+    pub const FIRST: Self = Self(0);
+
+    /// The id of that number: a place to go on from, whether or not there is such a manifest.
+    pub const fn from_number(number: i64) -> Self {
+        Self(number)
+    }
+
+    /// The number.
+    pub const fn number(self) -> i64 {
+        self.0
+    }
+}

@@ -15,6 +15,7 @@ mod ids;
 mod manifests;
 mod mounts;
 mod objects;
+mod referrers;
 mod repositories;
 pub mod schema;
 mod sqlite;
@@ -34,6 +35,7 @@ pub use ids::{BlobId, ManifestId, ObjectId, PayloadId, RepositoryId, StoreId};
 pub use manifests::{ManifestHead, MissingContent, PutManifest, ReferencedContent, StoredManifest};
 pub use mounts::Mount;
 pub use objects::{Discarded, ForgetObjects, LiveObject, MarkMissing, PostponeObjects};
+pub use referrers::Referrer;
 pub use statement::Statement;
 pub use stores::{EnsureStore, Store};
 pub use timestamp::Timestamp;
@@ -84,6 +86,7 @@ pub fn statements() -> impl Iterator<Item = &'static Statement> {
         manifests::STATEMENTS,
         mounts::STATEMENTS,
         objects::STATEMENTS,
+        referrers::STATEMENTS,
         repositories::STATEMENTS,
         schema::STATEMENTS,
         stores::STATEMENTS,

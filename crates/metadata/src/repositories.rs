@@ -4,7 +4,7 @@ use cargohold_oci::RepositoryName;
 
 use crate::{
     Error, Grace, Metadata, RepositoryId, Timestamp,
-    connection::{FromRow, Row},
+    connection::{FromRow, Row, Value},
     statement::statements,
     sweep_candidates,
     transaction::Tx,
@@ -18,6 +18,11 @@ statements! {
     INSERT_REPOSITORY = "
         insert into repositories (id, name, created_at) values ($1, $2, $3)
         on conflict (name) where deleted_at is null do nothing";
+    LIST_REPOSITORIES = "
+        select name from repositories
+        where published_at is not null and deleted_at is null and name > $1
+        order by name
+        limit $2";
     PUBLISH_REPOSITORY = "update repositories set published_at = $1 where id = $2 and published_at is null";
 }
 
@@ -37,7 +42,19 @@ impl FromRow for RepositoryId {
     }
 }
 
+impl FromRow for RepositoryName {
+    fn from_row(row: &Row<'_>) -> Result<Self, Error> {
+        let name = row.text(0)?;
+        Self::parse(name).map_err(|_| Error::impossible("repository name", name))
+    }
+}
+
 impl Metadata {
+    /// The published repositories whose names come after `last`, in byte order, at most `limit`. `last` need not be one.
+    pub async fn repositories(&self, last: &str, limit: u32) -> Result<Vec<RepositoryName>, Error> {
+        self.reader().all(&LIST_REPOSITORIES, &[last.into(), Value::Integer(limit.into())]).await
+    }
+
     /// Whether a repository of that name is there for readers: one that only an upload made so far is not.
     pub async fn repository_is_published(&self, name: &RepositoryName) -> Result<bool, Error> {
         let found: Option<Found> = self.reader().optional(&FIND_REPOSITORY, &[name.as_str().into()]).await?;

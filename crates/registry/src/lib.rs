@@ -10,6 +10,8 @@ mod discard;
 mod environment;
 mod error;
 mod expire;
+mod list_referrers;
+mod list_repositories;
 mod list_tags;
 mod mount;
 mod pull_blob;
@@ -24,7 +26,9 @@ use cargohold_metadata::{Grace, Metadata, StoreId};
 
 pub use environment::Environment;
 pub use error::Error;
+pub use list_referrers::{Place, Referrer};
 pub use pull_blob::BlobHead;
+pub use put_manifest::Put;
 pub use uploads::{Content, ContentError, Placement};
 
 /// How long things are left alone.

@@ -7,24 +7,34 @@ use cargohold_oci::{Algorithm, Digest, Manifest, Reference, Tag};
 
 use crate::{Error, Registry};
 
+/// A manifest that was put.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Put {
+    /// What it can be pulled by.
+    pub digest: Digest,
+    /// What it is about, if it says so: from now on that one's referrers have it.
+    pub subject: Option<Digest>,
+}
+
 impl Registry {
-    /// Puts a manifest under `reference`; answers the digest that it can be pulled by. Everything it refers to must be in the
-    /// repository, but for its subject and for layers that say where else they are.
+    /// Puts a manifest under `reference`. Everything it refers to must be in the repository, but for its subject and for layers
+    /// that say where else they are.
     pub async fn put_manifest(
         &self,
         permit: &Permit<Push>,
         reference: &Reference,
         content_type: Option<&str>,
         bytes: Bytes,
-    ) -> Result<Digest, Error> {
+    ) -> Result<Put, Error> {
         let (digest, tags) = name(reference, &bytes)?;
         let manifest = Manifest::parse(&bytes, content_type)?;
+        let subject = manifest.subject().map(|subject| subject.digest);
         let put = PutManifest {
             repository: permit.repository().clone(),
             digest,
             media_type: manifest.media_type().to_owned(),
             artifact_type: manifest.artifact_type().map(str::to_owned),
-            subject: manifest.subject().map(|subject| subject.digest),
+            subject,
             total_size: manifest.total_size(),
             references: references(&manifest),
             tags,
@@ -32,7 +42,7 @@ impl Registry {
             bytes,
         };
         match self.0.metadata.run(put).await? {
-            Ok(()) => Ok(digest),
+            Ok(()) => Ok(Put { digest, subject }),
             Err(missing) => Err(Error::ContentUnknown { repository: permit.repository().clone(), missing }),
         }
     }

@@ -129,7 +129,10 @@ impl Response {
 
     #[track_caller]
     pub(crate) fn json(&self) -> Value {
-        assert_eq!(self.header("Content-Type"), Some("application/json"), "{self}");
+        assert!(
+            self.header("Content-Type").is_some_and(|it| it == "application/json" || it.ends_with("+json")),
+            "{self}"
+        );
         serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error} in {self}"))
     }
 

@@ -15,6 +15,7 @@ mod waiting;
 mod wire;
 
 mod blobs_pull;
+mod catalog;
 mod chunks;
 mod digests;
 mod early_answers;
@@ -28,6 +29,7 @@ mod missing_bytes;
 mod mounts;
 mod ping;
 mod ranges;
+mod referrers;
 mod restart;
 mod start;
 mod stop;

@@ -3,7 +3,7 @@
 use cargohold_oci::{Role, Tag};
 
 use super::{Facts, digest, manifest, name};
-use crate::{MarkMissing, ReferencedContent};
+use crate::{ManifestId, MarkMissing, ReferencedContent};
 
 #[tokio::test]
 async fn a_manifest_whose_content_is_there_is_found_by_tag_and_digest() {
@@ -149,4 +149,30 @@ async fn a_tag_that_names_a_subject_remembers_it() {
     let image = facts.put("a", "image", &[], &[]).await.unwrap();
     facts.put("a", "signature", &[], &[&format!("sha256-{}.sig", image.hex())]).await.unwrap();
     assert_eq!(facts.ask("select count(*) from tags where subject is not null"), ["1"]);
+}
+
+#[tokio::test]
+async fn referrers_come_in_the_order_in_which_they_came_from_their_repository_alone() {
+    let facts = Facts::new().await;
+    let subject = digest("not here");
+    for (repository, content) in [("a", "first"), ("a", "second"), ("b", "elsewhere")] {
+        let put = crate::PutManifest { subject: Some(subject), ..manifest(repository, content, &[], &[]) };
+        facts.metadata.run(put).await.unwrap().unwrap();
+    }
+    facts.put("a", "about nothing", &[], &[]).await.unwrap();
+    let listed = facts.metadata.referrers(&name("a"), &subject, ManifestId::FIRST, 9).await.unwrap();
+    assert_eq!(listed.iter().map(|it| it.digest).collect::<Vec<_>>(), [digest("first"), digest("second")]);
+    let rest = facts.metadata.referrers(&name("a"), &subject, listed[0].manifest, 9).await.unwrap();
+    assert_eq!(rest, listed[1..]);
+}
+
+#[tokio::test]
+async fn published_repositories_come_in_byte_order() {
+    let facts = Facts::new().await;
+    for repository in ["b", "a/b", "a-b"] {
+        facts.put(repository, "image", &[], &[]).await.unwrap();
+    }
+    facts.push_blob("a/unpublished", "layer").await;
+    assert_eq!(facts.metadata.repositories("", 9).await.unwrap(), [name("a-b"), name("a/b"), name("b")]);
+    assert_eq!(facts.metadata.repositories("a-b", 1).await.unwrap(), [name("a/b")]);
 }

@@ -1,0 +1,42 @@
+//! `/v2/_catalog`: which repositories there are, in byte order. Docker's extension.
+
+use cargohold_access::CatalogPermit;
+use cargohold_oci::{Path, RepositoryName};
+use cargohold_registry::Registry;
+use http::{Response, header};
+use serde_json::json;
+
+use crate::{
+    Body,
+    error::ApiError,
+    headers,
+    query::{Query, comparable},
+};
+
+/// Repositories on a page if the client does not say.
+const USUAL: u32 = 100;
+/// The most on a page, whatever the client says.
+const MOST: u32 = 1000;
+
+pub(crate) async fn get(
+    registry: &Registry,
+    permit: &CatalogPermit,
+    query: Query<'_>,
+) -> Result<Response<Body>, ApiError> {
+    let limit = query.page_size()?.map_or(USUAL, |limit| u32::try_from(limit).unwrap_or(MOST).min(MOST));
+    let last = query.first("last").unwrap_or_default();
+    let last = comparable(&last, RepositoryName::MAX_BYTES);
+    // One more than wanted tells whether there is more.
+    let mut repositories = registry.list_repositories(permit, last, limit + 1).await?;
+    let more = repositories.len() > limit as usize;
+    repositories.truncate(limit as usize);
+    let names: Vec<_> = repositories.iter().map(RepositoryName::as_str).collect();
+    let mut response = Response::new(Body::full(json!({ "repositories": names }).to_string()));
+    response.headers_mut().insert(header::CONTENT_TYPE, headers::JSON);
+    // Asked for none there is no last one to go on from.
+    if let (true, Some(last)) = (more, repositories.last()) {
+        let next = format!("last={}&n={limit}", Query::encode(last.as_str()));
+        response.headers_mut().insert(header::LINK, headers::next_page(&Path::Catalog, &next));
+    }
+    Ok(response)
+}

@@ -1,0 +1,95 @@
+//! `/v2/<name>/referrers/<digest>`: what was attached to a manifest.
+//!
+//! Source: OCI distribution specification, "Listing Referrers". Never 404: nothing attached is an empty list, also where there is
+//! no such subject or repository.
+
+use cargohold_access::{Permit, Pull};
+use cargohold_oci::{Digest, ErrorCode, Path, media_type::OCI_IMAGE_INDEX};
+use cargohold_registry::{Place, Referrer, Registry};
+use http::{HeaderValue, Response, StatusCode, header};
+use serde_json::{Value, json};
+
+use crate::{Body, error::ApiError, headers, query::Query};
+
+/// Referrers that one look at the database brings.
+const STEP: u16 = 100;
+/// Bytes of descriptors after which a page ends: clients take answers of at most 4 MiB.
+const PAGE: usize = 3 * 1024 * 1024;
+
+pub(crate) async fn get(
+    registry: &Registry,
+    pull: &Permit<Pull>,
+    subject: &Digest,
+    query: Query<'_>,
+) -> Result<Response<Body>, ApiError> {
+    let wanted = query.first("artifactType");
+    let (descriptors, more) = page(registry, pull, subject, wanted.as_deref(), after(query)?).await?;
+    let index = json!({ "schemaVersion": 2, "mediaType": OCI_IMAGE_INDEX, "manifests": descriptors });
+    let mut response = Response::new(Body::full(index.to_string()));
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(OCI_IMAGE_INDEX));
+    if wanted.is_some() {
+        response.headers_mut().insert(headers::FILTERS_APPLIED, HeaderValue::from_static("artifactType"));
+    }
+    if let Some(last) = more {
+        let path = Path::Referrers { name: pull.repository().clone(), digest: *subject };
+        let filter = wanted.map(|wanted| format!("&artifactType={}", Query::encode(&wanted))).unwrap_or_default();
+        let next = format!("last={last}{filter}");
+        response.headers_mut().insert(header::LINK, headers::next_page(&path, &next));
+    }
+    Ok(response)
+}
+
+/// Descriptors until the page is full, and where to go on if there may be more.
+async fn page(
+    registry: &Registry,
+    pull: &Permit<Pull>,
+    subject: &Digest,
+    wanted: Option<&str>,
+    mut after: Place,
+) -> Result<(Vec<Value>, Option<Place>), ApiError> {
+    let (mut descriptors, mut bytes) = (Vec::new(), 0);
+    loop {
+        let found = registry.list_referrers(pull, subject, after, STEP).await?;
+        let full_step = found.len() == usize::from(STEP);
+        for referrer in found {
+            if wanted.is_none_or(|wanted| referrer.artifact_type.as_deref() == Some(wanted)) {
+                let descriptor = descriptor(&referrer);
+                let length = descriptor.to_string().len();
+                if bytes > 0 && bytes + length > PAGE {
+                    return Ok((descriptors, Some(after)));
+                }
+                bytes += length;
+                descriptors.push(descriptor);
+            }
+            after = referrer.place;
+        }
+        if !full_step {
+            return Ok((descriptors, None));
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+fn descriptor(referrer: &Referrer) -> Value {
+    let mut descriptor = json!({
+        "mediaType": referrer.media_type,
+        "digest": referrer.digest.to_string(),
+        "size": referrer.size,
+    });
+    if let Some(artifact_type) = &referrer.artifact_type {
+        descriptor["artifactType"] = json!(artifact_type);
+    }
+    if !referrer.annotations.is_empty() {
+        descriptor["annotations"] = json!(referrer.annotations);
+    }
+    descriptor
+}
+
+/// Where the page begins: what a `Link` of ours says.
+fn after(query: Query<'_>) -> Result<Place, ApiError> {
+    let Some(text) = query.first("last") else { return Ok(Place::BEGINNING) };
+    text.parse().map_err(|_| {
+        let message = format!("last={text:.100} is not where a page of referrers ends: follow the Link header");
+        ApiError::new(StatusCode::BAD_REQUEST, ErrorCode::PaginationNumberInvalid, message)
+    })
+}
