@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use cargohold_oci::RepositoryName;
 
-use crate::permit::{CatalogPermit, Permit, Right};
+use crate::permit::{CatalogPermit, Permit, PullAnywhere, Right};
 
 /// How callers are told apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,6 +85,13 @@ impl Gate {
     pub fn catalog(&self, caller: Caller) -> CatalogPermit {
         match (self.mode, caller) {
             (Mode::ThisMachine | Mode::Open, Caller::Anonymous) => CatalogPermit::new(),
+        }
+    }
+
+    /// The permit to read from every repository, if the caller may.
+    pub fn pull_anywhere(&self, caller: Caller) -> Option<PullAnywhere> {
+        match (self.mode, caller) {
+            (Mode::ThisMachine | Mode::Open, Caller::Anonymous) => Some(PullAnywhere::new()),
         }
     }
 

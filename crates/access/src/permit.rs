@@ -65,6 +65,16 @@ impl<R: Right> fmt::Debug for Permit<R> {
     }
 }
 
+/// Leave to read whatever any repository has. Only [`Gate`](crate::Gate) makes them.
+#[derive(Debug)]
+pub struct PullAnywhere(());
+
+impl PullAnywhere {
+    pub(crate) fn new() -> Self {
+        Self(())
+    }
+}
+
 /// Leave to see which repositories there are. Only [`Gate`](crate::Gate) makes them.
 #[derive(Debug)]
 pub struct CatalogPermit(());

@@ -2,12 +2,15 @@
 
 use bytes::Bytes;
 use cargohold_access::{Permit, Pull, Push};
-use cargohold_oci::{Digest, ErrorCode, MAX_MANIFEST_BYTES, Path, Reference};
+use cargohold_oci::{Digest, ErrorCode, MAX_MANIFEST_BYTES, Path, Reference, Tag};
 use cargohold_registry::Registry;
 use http::{HeaderMap, Request, Response, StatusCode, header};
 use hyper::body::{Body as _, Incoming};
 
-use crate::{Body, conditional, created::created, error::ApiError, headers, request_body};
+use crate::{Body, conditional, created::created, error::ApiError, headers, query::Query, request_body};
+
+/// Tags that one request may give beside a digest; the specification asks for 10 at least.
+const MOST_TAGS: usize = 100;
 
 pub(crate) async fn head(
     registry: &Registry,
@@ -40,16 +43,38 @@ pub(crate) async fn put(
     request: Request<Incoming>,
 ) -> Result<Response<Body>, ApiError> {
     let (head, body) = request.into_parts();
+    let tags = tags(reference, Query::of(&head.uri))?;
     let bytes = read(body).await?;
     let content_type = headers::text(&head.headers, header::CONTENT_TYPE);
-    let put = registry.put_manifest(push, reference, content_type, bytes).await?;
+    let put = registry.put_manifest(push, reference, tags.clone(), content_type, bytes).await?;
     let location = Path::Manifest { name: push.repository().clone(), reference: Reference::Digest(put.digest) };
     let mut response = created(&location, put.digest);
     if let Some(subject) = put.subject {
         // Tells clients that they need not keep a list of referrers under a tag themselves.
         response.headers_mut().insert(headers::SUBJECT, headers::value(subject.to_string()));
     }
+    for tag in tags {
+        response.headers_mut().append(headers::TAG, headers::value(tag.as_str()));
+    }
     Ok(response)
+}
+
+/// The tags that a manifest gets beside its digest: `?tag=a&tag=b` (OCI distribution specification, "Pushing Manifests").
+fn tags(reference: &Reference, query: Query<'_>) -> Result<Vec<Tag>, ApiError> {
+    let Reference::Digest(_) = reference else { return Ok(Vec::new()) };
+    let mut tags = Vec::new();
+    for text in query.all("tag") {
+        let tag = Tag::parse(&text)
+            .map_err(|error| ApiError::new(StatusCode::BAD_REQUEST, ErrorCode::TagInvalid, error.to_string()))?;
+        if !tags.contains(&tag) {
+            tags.push(tag);
+        }
+        if tags.len() > MOST_TAGS {
+            let message = format!("more than {MOST_TAGS} tags in one request: push the rest in another one");
+            return Err(ApiError::new(StatusCode::URI_TOO_LONG, ErrorCode::TagInvalid, message));
+        }
+    }
+    Ok(tags)
 }
 
 /// What is stored is served, whatever `Accept` says: clients compare digests, and converting would change them.

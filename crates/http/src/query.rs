@@ -19,7 +19,12 @@ impl<'r> Query<'r> {
 
     /// The first value of a parameter, decoded.
     pub(crate) fn first(self, name: &str) -> Option<Cow<'r, str>> {
-        form_urlencoded::parse(self.0.as_bytes()).find_map(|(key, value)| (key == name).then_some(value))
+        self.all(name).next()
+    }
+
+    /// Every value of a parameter, decoded.
+    pub(crate) fn all(self, name: &str) -> impl Iterator<Item = Cow<'r, str>> {
+        form_urlencoded::parse(self.0.as_bytes()).filter_map(move |(key, value)| (key == name).then_some(value))
     }
 
     /// `n`: how much of a list the client wants; none if it does not say. A number that is larger than any is one.

@@ -18,15 +18,17 @@ pub struct Put {
 
 impl Registry {
     /// Puts a manifest under `reference`. Everything it refers to must be in the repository, but for its subject and for layers
-    /// that say where else they are.
+    /// that say where else they are. `more_tags` name it as well, all of them or none.
     pub async fn put_manifest(
         &self,
         permit: &Permit<Push>,
         reference: &Reference,
+        more_tags: Vec<Tag>,
         content_type: Option<&str>,
         bytes: Bytes,
     ) -> Result<Put, Error> {
-        let (digest, tags) = name(reference, &bytes)?;
+        let (digest, tag) = name(reference, &bytes)?;
+        let tags = tag.into_iter().chain(more_tags).collect();
         let manifest = Manifest::parse(&bytes, content_type)?;
         let subject = manifest.subject().map(|subject| subject.digest);
         let put = PutManifest {
@@ -48,14 +50,14 @@ impl Registry {
     }
 }
 
-/// The digest that the manifest gets, and its tags. One that was named must be right.
-fn name(reference: &Reference, bytes: &[u8]) -> Result<(Digest, Vec<Tag>), Error> {
+/// The digest that the manifest gets, and its tag. A digest that was named must be right.
+fn name(reference: &Reference, bytes: &[u8]) -> Result<(Digest, Option<Tag>), Error> {
     match reference {
-        Reference::Tag(tag) => Ok((Digest::of(Algorithm::Sha256, bytes), vec![tag.clone()])),
+        Reference::Tag(tag) => Ok((Digest::of(Algorithm::Sha256, bytes), Some(tag.clone()))),
         Reference::Digest(named) => {
             let computed = Digest::of(named.algorithm(), bytes);
             if computed == *named {
-                Ok((computed, Vec::new()))
+                Ok((computed, None))
             } else {
                 Err(Error::DigestMismatch { named: *named, computed })
             }

@@ -223,3 +223,28 @@ pub(crate) fn large(length: usize) -> Vec<u8> {
     assert_eq!(manifest.len(), length);
     manifest
 }
+
+#[test]
+fn a_manifest_put_by_its_digest_gets_the_tags_that_the_request_names() {
+    let repository = Registry::shared().repository();
+    let manifest = note("tagged");
+    for digest in [digest(&manifest), sha512(&manifest)] {
+        let answer = repository.put(&format!("{digest}?tag=first&tag=v1.0%2D1&tag=first"), INDEX, &manifest).send();
+        assert_eq!(answer.expect(201).values("OCI-Tag"), ["first", "v1.0-1"]);
+        for tag in ["first", "v1.0-1"] {
+            repository.get(&format!("manifests/{tag}")).expect(200).with("Docker-Content-Digest", &digest);
+        }
+    }
+}
+
+#[test]
+fn a_bad_tag_among_several_or_too_many_of_them_refuse_the_manifest() {
+    let repository = Registry::shared().repository();
+    let manifest = note("refused");
+    let digest = digest(&manifest);
+    repository.put(&format!("{digest}?tag=good&tag=-bad"), INDEX, &manifest).send().refused(400, "TAG_INVALID");
+    let many = (0..101).map(|number| format!("tag=t{number}")).collect::<Vec<_>>().join("&");
+    repository.put(&format!("{digest}?{many}"), INDEX, &manifest).send().refused(414, "TAG_INVALID");
+    repository.get("manifests/good").refused(404, "MANIFEST_UNKNOWN");
+    repository.get(&format!("manifests/{digest}")).refused(404, "MANIFEST_UNKNOWN");
+}

@@ -19,9 +19,9 @@ pub(crate) async fn post(
 ) -> Result<Response<Body>, ApiError> {
     let (head, body) = request.into_parts();
     let query = Query::of(&head.uri);
-    if let Some((source, digest)) = mount(query)? {
-        let source: Permit<Pull> = gate.permit(caller, source);
-        if registry.mount(&source, push, digest).await? {
+    if let Some(text) = query.first("mount") {
+        let digest = parse_digest(&text)?;
+        if mount(registry, gate, caller, query, push, digest).await? {
             return Ok(created(push.repository(), digest));
         }
         // A mount that cannot be done is no error: the client uploads into the session that it gets instead.
@@ -35,12 +35,23 @@ pub(crate) async fn post(
     Ok(continued(StatusCode::ACCEPTED, push.repository(), id, 0))
 }
 
-/// The repository to mount from and the blob, if the request asks for a mount that names both.
-fn mount(query: Query<'_>) -> Result<Option<(RepositoryName, Digest)>, ApiError> {
-    let (Some(digest), Some(source)) = (query.first("mount"), query.first("from")) else { return Ok(None) };
-    let digest = parse_digest(&digest)?;
+/// Mounts the blob from the repository that the request names, or, if it names none, from any that the caller may read.
+async fn mount(
+    registry: &Registry,
+    gate: &Gate,
+    caller: Caller,
+    query: Query<'_>,
+    push: &Permit<Push>,
+    digest: Digest,
+) -> Result<bool, ApiError> {
+    let Some(source) = query.first("from") else {
+        let Some(anywhere) = gate.pull_anywhere(caller) else { return Ok(false) };
+        return Ok(registry.mount_from_anywhere(&anywhere, push, digest).await?);
+    };
     // A name that no repository has is one that has no such blob.
-    Ok(RepositoryName::parse(&source).ok().map(|source| (source, digest)))
+    let Ok(source) = RepositoryName::parse(&source) else { return Ok(false) };
+    let source: Permit<Pull> = gate.permit(caller, source);
+    Ok(registry.mount(&source, push, digest).await?)
 }
 
 /// The body, if it is the blob of that digest. Some clients name a digest and bring no body: they want a session, unless what

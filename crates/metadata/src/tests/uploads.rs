@@ -137,7 +137,8 @@ async fn a_live_object_is_never_forgotten() {
 async fn a_mount_needs_a_source_that_has_the_blob() {
     let facts = Facts::new().await;
     let layer = facts.push_blob("a", "layer").await;
-    let mount = |source, target| Mount { source: name(source), target: name(target), digest: layer, grace: grace() };
+    let mount =
+        |source, target| Mount { source: Some(name(source)), target: name(target), digest: layer, grace: grace() };
     assert!(!facts.metadata.run(mount("nowhere", "b")).await.unwrap());
     assert_eq!(facts.ask("select name from repositories"), ["a"], "a mount that was not done leaves nothing behind");
     assert!(facts.metadata.run(mount("a", "b")).await.unwrap());
@@ -170,4 +171,14 @@ async fn a_session_expires_unless_a_byte_came() {
     assert_eq!(facts.metadata.stale_uploads(later, 10).await.unwrap(), [upload]);
     assert!(facts.metadata.run(expire(later)).await.unwrap());
     assert_eq!(facts.metadata.discarded(later, 10).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_mount_that_names_no_source_takes_any() {
+    let facts = Facts::new().await;
+    let layer = facts.push_blob("a", "layer").await;
+    let mount = |digest| Mount { source: None, target: name("b"), digest, grace: grace() };
+    assert!(!facts.metadata.run(mount(digest("nobody has this"))).await.unwrap());
+    assert!(facts.metadata.run(mount(layer)).await.unwrap());
+    assert!(facts.metadata.blob(&name("b"), &layer).await.unwrap().is_some());
 }
