@@ -5,7 +5,7 @@ mod byteranges;
 use std::{fs::File, ops::Range};
 
 use cargohold_access::{Permit, Pull, Push};
-use cargohold_oci::{Digest, ErrorCode};
+use cargohold_oci::Digest;
 use cargohold_registry::Registry;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 
@@ -93,7 +93,7 @@ fn respond(status: StatusCode, digest: &Digest, body: Body) -> Response<Body> {
 
 fn unsatisfiable(asked: &str, size: u64) -> ApiError {
     let message = format!("range {asked:.100} is not within the blob's {size} bytes");
-    let error = ApiError::new(StatusCode::RANGE_NOT_SATISFIABLE, ErrorCode::RangeInvalid, message);
+    let error = ApiError::not_satisfiable(message);
     error.with(header::CONTENT_RANGE, headers::value(format!("bytes */{size}")))
 }
 

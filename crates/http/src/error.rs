@@ -5,7 +5,7 @@
 
 use cargohold_access::Refusal as Closed;
 use cargohold_oci::{Digest, ErrorCode, ManifestError, PathError};
-use cargohold_registry::Error as Refusal;
+use cargohold_registry::{ContentError, Error as Refusal};
 use http::{HeaderName, HeaderValue, Method, Response, StatusCode, header};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -40,9 +40,36 @@ pub(crate) struct ApiError {
 }
 
 impl ApiError {
-    pub(crate) fn new(status: StatusCode, code: ErrorCode, message: impl Into<String>) -> Self {
+    fn new(status: StatusCode, code: ErrorCode, message: impl Into<String>) -> Self {
         let error = ProtocolError { code: code.as_str(), message: message.into(), detail: Value::Null };
         Self { status, errors: vec![error], headers: Vec::new(), cause: None }
+    }
+
+    /// Something in the request is not what the protocol allows there.
+    pub(crate) fn invalid(code: ErrorCode, message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, code, message)
+    }
+
+    /// A body that is larger than it may be.
+    pub(crate) fn too_large(message: String) -> Self {
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, ErrorCode::SizeInvalid, message)
+    }
+
+    /// More in the query than one request may ask for.
+    pub(crate) fn asks_too_much(code: ErrorCode, message: String) -> Self {
+        Self::new(StatusCode::URI_TOO_LONG, code, message)
+    }
+
+    /// A range of bytes that is not there.
+    pub(crate) fn not_satisfiable(message: String) -> Self {
+        Self::new(StatusCode::RANGE_NOT_SATISFIABLE, ErrorCode::RangeInvalid, message)
+    }
+
+    /// A body that ended before it was complete: its client hung up, or sent nothing for too long.
+    pub(crate) fn broken_body(code: ErrorCode, cause: ContentError) -> Self {
+        let stalled = request_body::is_stall(cause.as_ref());
+        let status = if stalled { StatusCode::REQUEST_TIMEOUT } else { StatusCode::BAD_REQUEST };
+        Self::new(status, code, Refusal::BrokenBody(cause).to_string())
     }
 
     /// A method that the path does not have.
@@ -103,19 +130,12 @@ impl From<Refusal> for ApiError {
             Refusal::ManifestUnknown { reference, .. } => Self::new(Status::NOT_FOUND, Code::ManifestUnknown, message)
                 .about(json!({ "reference": reference.to_string() })),
             Refusal::UploadUnknown { .. } => Self::new(Status::NOT_FOUND, Code::BlobUploadUnknown, message),
-            Refusal::OutOfOrder { .. } | Refusal::Superseded { .. } => {
-                Self::new(Status::RANGE_NOT_SATISFIABLE, Code::RangeInvalid, message)
-            }
-            Refusal::WrongLength { .. } => Self::new(Status::BAD_REQUEST, Code::SizeInvalid, message),
-            Refusal::BrokenBody(ref cause) if request_body::is_stall(cause.as_ref()) => {
-                Self::new(Status::REQUEST_TIMEOUT, Code::BlobUploadInvalid, message)
-            }
-            Refusal::BrokenBody(_) => Self::new(Status::BAD_REQUEST, Code::BlobUploadInvalid, message),
-            Refusal::DigestMismatch { .. } => Self::new(Status::BAD_REQUEST, Code::DigestInvalid, message),
-            Refusal::InvalidManifest(ManifestError::TooLarge { .. }) => {
-                Self::new(Status::PAYLOAD_TOO_LARGE, Code::SizeInvalid, message)
-            }
-            Refusal::InvalidManifest(_) => Self::new(Status::BAD_REQUEST, Code::ManifestInvalid, message),
+            Refusal::OutOfOrder { .. } | Refusal::Superseded { .. } => Self::not_satisfiable(message),
+            Refusal::WrongLength { .. } => Self::invalid(Code::SizeInvalid, message),
+            Refusal::BrokenBody(cause) => Self::broken_body(Code::BlobUploadInvalid, cause),
+            Refusal::DigestMismatch { .. } => Self::invalid(Code::DigestInvalid, message),
+            Refusal::InvalidManifest(ManifestError::TooLarge { .. }) => Self::too_large(message),
+            Refusal::InvalidManifest(_) => Self::invalid(Code::ManifestInvalid, message),
             Refusal::ContentUnknown { repository, missing } => Self::missing(&missing, repository.as_str()),
             Refusal::NoSpace => unavailable("no space left on device: the registry's disk is full".to_owned()),
             Refusal::Busy => unavailable("the registry's database is busy".to_owned()),

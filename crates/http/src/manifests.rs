@@ -64,14 +64,13 @@ fn tags(reference: &Reference, query: Query<'_>) -> Result<Vec<Tag>, ApiError> {
     let Reference::Digest(_) = reference else { return Ok(Vec::new()) };
     let mut tags = Vec::new();
     for text in query.all("tag") {
-        let tag = Tag::parse(&text)
-            .map_err(|error| ApiError::new(StatusCode::BAD_REQUEST, ErrorCode::TagInvalid, error.to_string()))?;
+        let tag = Tag::parse(&text).map_err(|error| ApiError::invalid(ErrorCode::TagInvalid, error.to_string()))?;
         if !tags.contains(&tag) {
             tags.push(tag);
         }
         if tags.len() > MOST_TAGS {
             let message = format!("more than {MOST_TAGS} tags in one request: push the rest in another one");
-            return Err(ApiError::new(StatusCode::URI_TOO_LONG, ErrorCode::TagInvalid, message));
+            return Err(ApiError::asks_too_much(ErrorCode::TagInvalid, message));
         }
     }
     Ok(tags)
@@ -97,15 +96,12 @@ async fn read(body: Incoming) -> Result<Bytes, ApiError> {
     if body.size_hint().lower() > MAX_MANIFEST_BYTES as u64 {
         return Err(too_large());
     }
-    let bytes = request_body::whole(body, MAX_MANIFEST_BYTES).await.map_err(|broken| {
-        let stalled = request_body::is_stall(broken.as_ref());
-        let status = if stalled { StatusCode::REQUEST_TIMEOUT } else { StatusCode::BAD_REQUEST };
-        ApiError::new(status, ErrorCode::ManifestInvalid, format!("the request's body broke off: {broken}"))
-    })?;
+    let bytes = request_body::whole(body, MAX_MANIFEST_BYTES).await;
+    let bytes = bytes.map_err(|broken| ApiError::broken_body(ErrorCode::ManifestInvalid, broken))?;
     bytes.ok_or_else(too_large)
 }
 
 fn too_large() -> ApiError {
     let message = format!("the manifest is larger than the {MAX_MANIFEST_BYTES} bytes that are allowed");
-    ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, ErrorCode::SizeInvalid, message)
+    ApiError::too_large(message)
 }

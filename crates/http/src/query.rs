@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 
 use cargohold_oci::ErrorCode;
-use http::StatusCode;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::error::ApiError;
@@ -34,7 +33,7 @@ impl<'r> Query<'r> {
             return Ok(Some(text.parse().unwrap_or(u64::MAX)));
         }
         let message = format!("n={text:.100} is not the size of a page: it must be a whole number, 0 or more");
-        Err(ApiError::new(StatusCode::BAD_REQUEST, ErrorCode::PaginationNumberInvalid, message))
+        Err(ApiError::invalid(ErrorCode::PaginationNumberInvalid, message))
     }
 
     /// A value as a query carries it.

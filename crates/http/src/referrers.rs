@@ -6,8 +6,8 @@
 use cargohold_access::{Permit, Pull};
 use cargohold_oci::{Digest, ErrorCode, Path, media_type::OCI_IMAGE_INDEX};
 use cargohold_registry::{Place, Referrer, Registry};
-use http::{HeaderValue, Response, StatusCode, header};
-use serde_json::{Value, json};
+use http::{HeaderValue, Response, header};
+use serde_json::json;
 
 use crate::{Body, error::ApiError, headers, query::Query};
 
@@ -24,8 +24,8 @@ pub(crate) async fn get(
 ) -> Result<Response<Body>, ApiError> {
     let wanted = query.first("artifactType");
     let (descriptors, more) = page(registry, pull, subject, wanted.as_deref(), after(query)?).await?;
-    let index = json!({ "schemaVersion": 2, "mediaType": OCI_IMAGE_INDEX, "manifests": descriptors });
-    let mut response = Response::new(Body::full(index.to_string()));
+    let beginning = format!(r#"{{"schemaVersion":2,"mediaType":"{OCI_IMAGE_INDEX}","manifests":["#);
+    let mut response = Response::new(Body::full([&beginning, descriptors.join(",").as_str(), "]}"].concat()));
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(OCI_IMAGE_INDEX));
     if wanted.is_some() {
         response.headers_mut().insert(headers::FILTERS_APPLIED, HeaderValue::from_static("artifactType"));
@@ -39,14 +39,14 @@ pub(crate) async fn get(
     Ok(response)
 }
 
-/// Descriptors until the page is full, and where to go on if there may be more.
+/// Descriptors, as JSON, until the page is full, and where to go on if there may be more.
 async fn page(
     registry: &Registry,
     pull: &Permit<Pull>,
     subject: &Digest,
     wanted: Option<&str>,
     mut after: Place,
-) -> Result<(Vec<Value>, Option<Place>), ApiError> {
+) -> Result<(Vec<String>, Option<Place>), ApiError> {
     let (mut descriptors, mut bytes) = (Vec::new(), 0);
     loop {
         let found = registry.list_referrers(pull, subject, after, STEP).await?;
@@ -54,11 +54,10 @@ async fn page(
         for referrer in found {
             if wanted.is_none_or(|wanted| referrer.artifact_type.as_deref() == Some(wanted)) {
                 let descriptor = descriptor(&referrer);
-                let length = descriptor.to_string().len();
-                if bytes > 0 && bytes + length > PAGE {
+                if bytes > 0 && bytes + descriptor.len() > PAGE {
                     return Ok((descriptors, Some(after)));
                 }
-                bytes += length;
+                bytes += descriptor.len();
                 descriptors.push(descriptor);
             }
             after = referrer.place;
@@ -70,7 +69,7 @@ async fn page(
     }
 }
 
-fn descriptor(referrer: &Referrer) -> Value {
+fn descriptor(referrer: &Referrer) -> String {
     let mut descriptor = json!({
         "mediaType": referrer.media_type,
         "digest": referrer.digest.to_string(),
@@ -82,7 +81,7 @@ fn descriptor(referrer: &Referrer) -> Value {
     if !referrer.annotations.is_empty() {
         descriptor["annotations"] = json!(referrer.annotations);
     }
-    descriptor
+    descriptor.to_string()
 }
 
 /// Where the page begins: what a `Link` of ours says.
@@ -90,6 +89,6 @@ fn after(query: Query<'_>) -> Result<Place, ApiError> {
     let Some(text) = query.first("last") else { return Ok(Place::BEGINNING) };
     text.parse().map_err(|_| {
         let message = format!("last={text:.100} is not where a page of referrers ends: follow the Link header");
-        ApiError::new(StatusCode::BAD_REQUEST, ErrorCode::PaginationNumberInvalid, message)
+        ApiError::invalid(ErrorCode::PaginationNumberInvalid, message)
     })
 }

@@ -53,7 +53,7 @@ fn placement(request: &HeaderMap) -> Result<Placement, ApiError> {
     let text = String::from_utf8_lossy(value.as_bytes());
     let Some(range) = content_range::parse(&text) else {
         let message = format!("Content-Range {text:.100} is not <first byte>-<last byte>, as in 0-511");
-        return Err(ApiError::new(StatusCode::BAD_REQUEST, ErrorCode::BlobUploadInvalid, message));
+        return Err(ApiError::invalid(ErrorCode::BlobUploadInvalid, message));
     };
     let length = range.end() - range.start() + 1;
     match headers::text(request, header::CONTENT_LENGTH).and_then(|length| length.parse::<u64>().ok()) {
@@ -68,6 +68,5 @@ fn digest(query: Query<'_>) -> Result<Option<Digest>, ApiError> {
 }
 
 fn parse_digest(text: &str) -> Result<Digest, ApiError> {
-    Digest::parse(text)
-        .map_err(|error| ApiError::new(StatusCode::BAD_REQUEST, ErrorCode::DigestInvalid, error.to_string()))
+    Digest::parse(text).map_err(|error| ApiError::invalid(ErrorCode::DigestInvalid, error.to_string()))
 }

@@ -11,7 +11,8 @@ use crate::{
 };
 
 statements! {
-    FIND_REPOSITORY = "select id, published_at is not null from repositories where name = $1 and deleted_at is null";
+    REPOSITORY_IS_PUBLISHED = "
+        select 1 from repositories where name = $1 and published_at is not null and deleted_at is null";
     /// For what adds content to a repository: its deletion must wait.
     HOLD_REPOSITORY = "select id from repositories where name = $1 and deleted_at is null"
         lock "for key share";
@@ -24,16 +25,6 @@ statements! {
         order by name
         limit $2";
     PUBLISH_REPOSITORY = "update repositories set published_at = $1 where id = $2 and published_at is null";
-}
-
-struct Found {
-    published: bool,
-}
-
-impl FromRow for Found {
-    fn from_row(row: &Row<'_>) -> Result<Self, Error> {
-        Ok(Self { published: row.flag(1)? })
-    }
 }
 
 impl FromRow for RepositoryId {
@@ -57,8 +48,8 @@ impl Metadata {
 
     /// Whether a repository of that name is there for readers: one that only an upload made so far is not.
     pub async fn repository_is_published(&self, name: &RepositoryName) -> Result<bool, Error> {
-        let found: Option<Found> = self.reader().optional(&FIND_REPOSITORY, &[name.as_str().into()]).await?;
-        Ok(found.is_some_and(|found| found.published))
+        let found: Option<i64> = self.reader().optional(&REPOSITORY_IS_PUBLISHED, &[name.as_str().into()]).await?;
+        Ok(found.is_some())
     }
 }
 

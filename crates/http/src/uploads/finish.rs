@@ -3,7 +3,7 @@
 use cargohold_access::{Permit, Push};
 use cargohold_oci::{ErrorCode, UploadId};
 use cargohold_registry::Registry;
-use http::{Request, Response, StatusCode};
+use http::{Request, Response};
 use hyper::body::Incoming;
 
 use super::{created, digest, placement, refused};
@@ -18,7 +18,7 @@ pub(crate) async fn put(
     // Refused before anything is read, so that the session is as it was and the PUT can be repeated.
     let Some(digest) = digest(Query::of(request.uri()))? else {
         let message = "the request must name the blob's digest, as in ?digest=sha256:<64 hexadecimal digits>";
-        return Err(ApiError::new(StatusCode::BAD_REQUEST, ErrorCode::DigestInvalid, message));
+        return Err(ApiError::invalid(ErrorCode::DigestInvalid, message));
     };
     let placement = placement(request.headers())?;
     let content = request_body::content(request.into_body());

@@ -67,6 +67,6 @@ fn algorithm(query: Query<'_>) -> Result<Algorithm, ApiError> {
     let Some(name) = query.first("digest-algorithm") else { return Ok(Algorithm::Sha256) };
     name.parse().map_err(|_| {
         let message = format!("digest-algorithm {name:.100} is not supported: use sha256 or sha512");
-        ApiError::new(StatusCode::BAD_REQUEST, ErrorCode::DigestInvalid, message)
+        ApiError::invalid(ErrorCode::DigestInvalid, message)
     })
 }
