@@ -33,6 +33,8 @@ right! {
     Pull = "pull";
     /// To add manifests, tags and blobs.
     Push = "push";
+    /// To delete manifests, tags and blobs.
+    Delete = "delete";
 }
 
 /// Leave to do `R` to one repository. Only [`Gate`](crate::Gate) makes them.

@@ -14,7 +14,7 @@ use cargohold_blobs::LocalDisk;
 use cargohold_http::{Api, ServeOutcome, ServerOptions};
 use cargohold_metadata::{EnsureStore, Metadata, Timestamp};
 use cargohold_oci::UploadId;
-use cargohold_registry::{Environment, Lifetimes, Registry};
+use cargohold_registry::{Environment, Lifetimes, Registry, Validation};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::{
     net::TcpListener,
@@ -105,7 +105,7 @@ async fn open(folder: &DataFolder) -> anyhow::Result<Registry> {
     })?;
     folder.sync()?;
     let environment = Environment::new(now, || UploadId::from_uuid(Uuid::now_v7()));
-    Ok(Registry::new(metadata, store.id, disk, Lifetimes::default(), environment))
+    Ok(Registry::new(metadata, store.id, disk, Lifetimes::default(), Validation::default(), environment))
 }
 
 fn machine_name() -> String {

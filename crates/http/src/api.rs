@@ -2,16 +2,16 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use cargohold_access::{Gate, Provenance, Pull, Push};
-use cargohold_oci::{Path, PathError};
+use cargohold_access::{Delete, Gate, Provenance, Pull, Push};
+use cargohold_oci::Path;
 use cargohold_registry::Registry;
 use http::{Method, Request, Response, header};
 use hyper::body::{Body as _, Incoming};
 use tracing::Instrument;
 
 use crate::{
-    Body, access_log, blobs, catalog, error::ApiError, headers, manifests, ping, query::Query, referrers, root,
-    server::ConnectionInfo, tags, uploads,
+    Body, access_log, blobs, catalog, discover, error::ApiError, headers, manifests, ping, query::Query, referrers,
+    root, server::ConnectionInfo, tags, uploads,
 };
 
 /// The API of one registry.
@@ -51,6 +51,7 @@ impl Api {
         let caller = self.gate.admit(provenance(&request))?;
         let pull = |name| self.gate.permit::<Pull>(caller, name);
         let push = |name| self.gate.permit::<Push>(caller, name);
+        let delete = |name| self.gate.permit::<Delete>(caller, name);
         if request.uri().path() == "/" && request.method().is_safe() {
             return Ok(root::get());
         }
@@ -66,6 +67,8 @@ impl Api {
             (Path::Blob { name, digest }, &Method::GET) => {
                 blobs::get(registry, &pull(name), &digest, request.headers(), connection.transport).await
             }
+
+            (Path::Blob { name, digest }, &Method::DELETE) => blobs::delete(registry, &delete(name), digest).await,
 
             (Path::Uploads { name }, &Method::POST) => {
                 uploads::start::post(registry, &self.gate, caller, &push(name), request).await
@@ -90,6 +93,10 @@ impl Api {
                 manifests::put(registry, &push(name), &reference, request).await
             }
 
+            (Path::Manifest { name, reference }, &Method::DELETE) => {
+                manifests::delete(registry, &delete(name), &reference).await
+            }
+
             (Path::Tags { name }, &Method::GET | &Method::HEAD) => {
                 tags::get(registry, pull(name), Query::of(request.uri())).await
             }
@@ -102,7 +109,11 @@ impl Api {
                 catalog::get(registry, &self.gate.catalog(caller), Query::of(request.uri())).await
             }
 
-            (Path::Discover { .. }, _) => Err(PathError::NotFound.into()),
+            (Path::Discover { name: None }, &Method::GET | &Method::HEAD) => Ok(discover::registry()),
+            (Path::Discover { name: Some(name) }, &Method::GET | &Method::HEAD) => {
+                discover::repository(registry, &pull(name)).await
+            }
+
             (path, _) => Err(ApiError::method_not_allowed(&method, methods(&path))),
         }
     }
@@ -133,7 +144,8 @@ fn methods(path: &Path) -> &'static str {
     match path {
         Path::Uploads { .. } => "POST",
         Path::Upload { .. } => "GET, HEAD, PATCH, PUT, DELETE",
-        Path::Manifest { .. } => "GET, HEAD, PUT",
+        Path::Manifest { .. } => "GET, HEAD, PUT, DELETE",
+        Path::Blob { .. } => "GET, HEAD, DELETE",
         _ => "GET, HEAD",
     }
 }

@@ -4,7 +4,7 @@ mod byteranges;
 
 use std::{fs::File, ops::Range};
 
-use cargohold_access::{Permit, Pull, Push};
+use cargohold_access::{Delete, Permit, Pull, Push};
 use cargohold_oci::Digest;
 use cargohold_registry::Registry;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
@@ -44,10 +44,11 @@ pub(crate) async fn get(
     request: &HeaderMap,
     transport: Transport,
 ) -> Result<Response<Body>, ApiError> {
-    let blob = registry.pull_blob(pull, digest).await?;
     if conditional::client_has(request, digest) {
+        registry.require_blob(pull, digest).await?;
         return Ok(respond(StatusCode::NOT_MODIFIED, digest, Body::empty()));
     }
+    let blob = registry.pull_blob(pull, digest).await?;
     let asked = headers::text(request, header::RANGE).filter(|_| conditional::range_counts(request, digest));
     match range::parse(asked, blob.size) {
         RangeRequest::Whole => whole(blob.file, blob.size, digest, transport).await,
@@ -55,6 +56,19 @@ pub(crate) async fn get(
         RangeRequest::Multiple(ranges) => Ok(byteranges::respond(blob.file, &ranges, blob.size, digest)),
         RangeRequest::Unsatisfiable => Err(unsatisfiable(asked.unwrap_or_default(), blob.size)),
     }
+}
+
+/// Takes the blob from the repository's readers.
+pub(crate) async fn delete(
+    registry: &Registry,
+    delete: &Permit<Delete>,
+    digest: Digest,
+) -> Result<Response<Body>, ApiError> {
+    registry.delete_blob(delete, digest).await?;
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::ACCEPTED;
+    response.headers_mut().insert(headers::CONTENT_DIGEST, headers::value(digest.to_string()));
+    Ok(response)
 }
 
 async fn whole(file: File, size: u64, digest: &Digest, transport: Transport) -> Result<Response<Body>, ApiError> {

@@ -3,17 +3,15 @@
 use cargohold_oci::Digest;
 use http::{HeaderMap, header};
 
-use crate::headers;
-
 /// Whether the client says that it has the content already: `If-None-Match` names its digest, quoted or bare, strong or weak.
 pub(crate) fn client_has(request: &HeaderMap, digest: &Digest) -> bool {
     let values = request.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
     values.flat_map(|value| value.split(',')).any(|tag| tag.trim() == "*" || names(tag, digest))
 }
 
-/// Whether a `Range` counts: it does not if `If-Range` names other content, or a date.
+/// Whether a `Range` counts: it does not if `If-Range` names other content, or a date. A tag may have bytes that are no text.
 pub(crate) fn range_counts(request: &HeaderMap, digest: &Digest) -> bool {
-    headers::text(request, header::IF_RANGE).is_none_or(|tag| names(tag, digest))
+    request.get(header::IF_RANGE).is_none_or(|tag| tag.to_str().is_ok_and(|tag| names(tag, digest)))
 }
 
 /// Whether an entity tag is the digest, quoted or bare, strong or weak.
@@ -54,5 +52,7 @@ mod tests {
         assert!(range_counts(&request(header::IF_RANGE, &format!("\"{digest}\"")), &digest));
         assert!(!range_counts(&request(header::IF_RANGE, "\"other\""), &digest));
         assert!(!range_counts(&request(header::IF_RANGE, "Sat, 21 Nov 2026 09:00:00 GMT"), &digest));
+        let not_text = HeaderValue::from_bytes(b"\"\xe9\"").unwrap();
+        assert!(!range_counts(&HeaderMap::from_iter([(header::IF_RANGE, not_text)]), &digest));
     }
 }

@@ -4,7 +4,7 @@
 //! beside the request's id, and never to the client.
 
 use cargohold_access::Refusal as Closed;
-use cargohold_oci::{Digest, ErrorCode, ManifestError, PathError};
+use cargohold_oci::{Digest, ErrorCode, PathError};
 use cargohold_registry::{ContentError, Error as Refusal};
 use http::{HeaderName, HeaderValue, Method, Response, StatusCode, header};
 use serde::Serialize;
@@ -127,6 +127,12 @@ impl From<Refusal> for ApiError {
             Refusal::BlobUnknown { digest, .. } => {
                 Self::new(Status::NOT_FOUND, Code::BlobUnknown, message).about(json!({ "digest": digest.to_string() }))
             }
+            Refusal::BlobNeeded { digest, manifest, .. } => {
+                let needed = json!({ "digest": digest.to_string(), "manifest": manifest.to_string() });
+                Self::new(Status::METHOD_NOT_ALLOWED, Code::Unsupported, message)
+                    .about(needed)
+                    .with(header::ALLOW, HeaderValue::from_static("GET, HEAD"))
+            }
             Refusal::ManifestUnknown { reference, .. } => Self::new(Status::NOT_FOUND, Code::ManifestUnknown, message)
                 .about(json!({ "reference": reference.to_string() })),
             Refusal::UploadUnknown { .. } => Self::new(Status::NOT_FOUND, Code::BlobUploadUnknown, message),
@@ -134,8 +140,11 @@ impl From<Refusal> for ApiError {
             Refusal::WrongLength { .. } => Self::invalid(Code::SizeInvalid, message),
             Refusal::BrokenBody(cause) => Self::broken_body(Code::BlobUploadInvalid, cause),
             Refusal::DigestMismatch { .. } => Self::invalid(Code::DigestInvalid, message),
-            Refusal::InvalidManifest(ManifestError::TooLarge { .. }) => Self::too_large(message),
-            Refusal::InvalidManifest(_) => Self::invalid(Code::ManifestInvalid, message),
+            Refusal::NameTooLong { .. } => Self::invalid(Code::NameInvalid, message),
+            Refusal::ManifestTooLarge { .. } => Self::too_large(message),
+            Refusal::InvalidManifest(_) | Refusal::TooManyReferences { .. } | Refusal::ArtifactTypeTooLong { .. } => {
+                Self::invalid(Code::ManifestInvalid, message)
+            }
             Refusal::ContentUnknown { repository, missing } => Self::missing(&missing, repository.as_str()),
             Refusal::NoSpace => unavailable("no space left on device: the registry's disk is full".to_owned()),
             Refusal::Busy => unavailable("the registry's database is busy".to_owned()),

@@ -15,6 +15,7 @@ mod catalog;
 mod conditional;
 mod content_range;
 mod created;
+mod discover;
 mod error;
 pub mod file_stream;
 mod headers;

@@ -1,8 +1,8 @@
 //! `/v2/<name>/manifests/<reference>`: manifests, byte for byte.
 
 use bytes::Bytes;
-use cargohold_access::{Permit, Pull, Push};
-use cargohold_oci::{Digest, ErrorCode, MAX_MANIFEST_BYTES, Path, Reference, Tag};
+use cargohold_access::{Delete, Permit, Pull, Push};
+use cargohold_oci::{Digest, ErrorCode, Path, Reference, Tag};
 use cargohold_registry::Registry;
 use http::{HeaderMap, Request, Response, StatusCode, header};
 use hyper::body::{Body as _, Incoming};
@@ -44,7 +44,7 @@ pub(crate) async fn put(
 ) -> Result<Response<Body>, ApiError> {
     let (head, body) = request.into_parts();
     let tags = tags(reference, Query::of(&head.uri))?;
-    let bytes = read(body).await?;
+    let bytes = read(body, registry.manifest_bytes()).await?;
     let content_type = headers::text(&head.headers, header::CONTENT_TYPE);
     let put = registry.put_manifest(push, reference, tags.clone(), content_type, bytes).await?;
     let location = Path::Manifest { name: push.repository().clone(), reference: Reference::Digest(put.digest) };
@@ -56,6 +56,18 @@ pub(crate) async fn put(
     for tag in tags {
         response.headers_mut().append(headers::TAG, headers::value(tag.as_str()));
     }
+    Ok(response)
+}
+
+/// Removes a tag, or a manifest with its tags and what only it kept.
+pub(crate) async fn delete(
+    registry: &Registry,
+    delete: &Permit<Delete>,
+    reference: &Reference,
+) -> Result<Response<Body>, ApiError> {
+    registry.delete_manifest(delete, reference).await?;
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::ACCEPTED;
     Ok(response)
 }
 
@@ -92,16 +104,16 @@ fn respond(request: &HeaderMap, digest: &Digest, media_type: &str, bytes: Bytes)
 }
 
 /// The whole body, which may come without a `Content-Length`, up to the size that a manifest may have.
-async fn read(body: Incoming) -> Result<Bytes, ApiError> {
-    if body.size_hint().lower() > MAX_MANIFEST_BYTES as u64 {
-        return Err(too_large());
+async fn read(body: Incoming, most: usize) -> Result<Bytes, ApiError> {
+    if body.size_hint().lower() > most as u64 {
+        return Err(too_large(most));
     }
-    let bytes = request_body::whole(body, MAX_MANIFEST_BYTES).await;
+    let bytes = request_body::whole(body, most).await;
     let bytes = bytes.map_err(|broken| ApiError::broken_body(ErrorCode::ManifestInvalid, broken))?;
-    bytes.ok_or_else(too_large)
+    bytes.ok_or_else(|| too_large(most))
 }
 
-fn too_large() -> ApiError {
-    let message = format!("the manifest is larger than the {MAX_MANIFEST_BYTES} bytes that are allowed");
+fn too_large(most: usize) -> ApiError {
+    let message = format!("the manifest is larger than the {most} bytes that are allowed");
     ApiError::too_large(message)
 }

@@ -43,9 +43,9 @@ impl<'r> Query<'r> {
 }
 
 /// The part of a `last` that decides which names come after it: none is longer than `most` bytes, and none has a NUL, which not
-/// every database takes.
+/// every database takes. A character across that length stays, since names that end where it begins come before it.
 pub(crate) fn comparable(last: &str, most: usize) -> &str {
-    let end = last.find('\0').unwrap_or(last.len()).min(last.floor_char_boundary(most));
+    let end = last.find('\0').unwrap_or(last.len()).min(last.ceil_char_boundary(most));
     &last[..end]
 }
 
@@ -71,5 +71,14 @@ mod tests {
     fn a_long_one_is_cut_where_no_tag_goes_on() {
         assert_eq!(comparable(&"a".repeat(500)).len(), 128);
         assert_eq!(comparable("v1\0beyond"), "v1");
+    }
+
+    #[test]
+    fn a_character_across_the_longest_length_still_counts() {
+        let begun = "a".repeat(127);
+        let (last, tag) = (format!("{begun}é"), format!("{begun}0"));
+        assert!(tag < last);
+        assert!(tag.as_str() < comparable(&last));
+        assert_eq!(comparable(&format!("{last}{last}")), last);
     }
 }

@@ -1,9 +1,14 @@
 //! Blobs: one row for each digest in the registry, and the links that let a repository's readers have them.
 
+mod delete;
+
 use cargohold_oci::{Digest, RepositoryName};
 
+pub(crate) use delete::STATEMENTS as DELETE_STATEMENTS;
+pub use delete::{DeleteBlob, DeletedBlob};
+
 use crate::{
-    BlobId, Error, Grace, Metadata, ObjectId, RepositoryId, StoreId, Timestamp,
+    BlobId, Candidate, Error, Grace, Metadata, ObjectId, RepositoryId, StoreId, Timestamp,
     connection::{FromRow, Row, Value},
     statement::statements,
     sweep_candidates,
@@ -27,6 +32,12 @@ statements! {
     UPSERT_LINK = "
         insert into repository_blobs (repository_id, blob_id, linked_at, unreferenced_since) values ($1, $2, $3, $3)
         on conflict (repository_id, blob_id) do update set deleted_at = null, unreferenced_since = excluded.unreferenced_since";
+    /// What waited for this blob as its configuration has it from now on.
+    RESOLVE_CONFIG_BLOBS = "
+        update manifests set config_blob = $1
+        where id in (
+            select f.manifest_id from manifest_references f
+            where f.repository_id = $2 and f.absent_digest = $3 and f.kind = 'config')";
     /// What waited for this blob in the repository refers to it from now on.
     RESOLVE_BLOB_REFERENCES = "
         update manifest_references set blob_id = $1, absent_digest = null
@@ -105,7 +116,8 @@ impl Run for RenewLink {
         let link = [self.repository.into(), self.blob.into()];
         let renewed = tx.connection.execute(&RENEW_LINK, &[self.grace.now.into(), link[0], link[1]]).await?;
         if renewed > 0 {
-            sweep_candidates::note_link(&mut tx.connection, self.repository, self.blob, self.grace.until).await?;
+            sweep_candidates::note(&mut tx.connection, Candidate::Link(self.repository, self.blob), self.grace.until)
+                .await?;
             return Ok(true);
         }
         // A manifest came to refer to it in between, or it was deleted.
@@ -129,9 +141,11 @@ pub(crate) async fn link(
 ) -> Result<(), Error> {
     let link = [repository.into(), blob.into()];
     tx.connection.execute(&UPSERT_LINK, &[link[0], link[1], grace.now.into()]).await?;
-    tx.connection.execute(&RESOLVE_BLOB_REFERENCES, &[blob.into(), repository.into(), digest.into()]).await?;
+    let resolve = [blob.into(), repository.into(), digest.into()];
+    tx.connection.execute(&RESOLVE_CONFIG_BLOBS, &resolve).await?;
+    tx.connection.execute(&RESOLVE_BLOB_REFERENCES, &resolve).await?;
     if tx.connection.execute(&LINK_IS_REFERENCED, &link).await? == 0 {
-        sweep_candidates::note_link(&mut tx.connection, repository, blob, grace.until).await?;
+        sweep_candidates::note(&mut tx.connection, Candidate::Link(repository, blob), grace.until).await?;
     }
     Ok(())
 }

@@ -42,6 +42,13 @@ impl Ids {
         Ok(())
     }
 
+    /// The first of `count` ids in a row, for transactions that need any number of them.
+    pub(crate) async fn take(connection: &mut Connection<'_>, count: usize) -> Result<i64, Error> {
+        let count = i64::try_from(count).map_err(|_| Error::impossible("number of ids", count))?;
+        let last: i64 = connection.one(&RESERVE_IDS, &[Value::Integer(count)]).await?;
+        Ok(last - count + 1)
+    }
+
     pub(crate) fn next(&mut self) -> Result<i64, Error> {
         self.0.next().ok_or_else(|| Error::impossible("number of ids in one transaction", MOST_PER_TRANSACTION))
     }

@@ -21,6 +21,7 @@ pub mod schema;
 mod sqlite;
 mod statement;
 mod stores;
+mod sweep;
 mod sweep_candidates;
 mod tags;
 mod timestamp;
@@ -29,15 +30,21 @@ mod uploads;
 
 use std::path::Path;
 
-pub use blobs::{BlobCopy, RenewLink};
+pub use blobs::{BlobCopy, DeleteBlob, DeletedBlob, RenewLink};
 pub use error::Error;
 pub use ids::{BlobId, ManifestId, ObjectId, PayloadId, RepositoryId, StoreId};
-pub use manifests::{ManifestHead, MissingContent, PutManifest, ReferencedContent, StoredManifest};
+pub use manifests::{
+    AbsentContent, DeleteManifest, DeletedManifests, ManifestHead, MissingContent, PutManifest, ReferencedContent,
+    StoredManifest,
+};
 pub use mounts::Mount;
 pub use objects::{Discarded, ForgetObjects, LiveObject, MarkMissing, PostponeObjects};
 pub use referrers::Referrer;
 pub use statement::Statement;
 pub use stores::{EnsureStore, Store};
+pub use sweep::{PostponeCandidate, SweepCandidate, SweepTimes, Swept};
+pub use sweep_candidates::Candidate;
+pub use tags::DeleteTag;
 pub use timestamp::Timestamp;
 pub use transaction::{Grace, Transaction};
 pub use uploads::{
@@ -80,8 +87,10 @@ impl Metadata {
 /// Every SQL statement of the program: what a test prepares on each engine.
 pub fn statements() -> impl Iterator<Item = &'static Statement> {
     [
+        blobs::DELETE_STATEMENTS,
         blobs::STATEMENTS,
         ids::STATEMENTS,
+        manifests::DELETE_STATEMENTS,
         manifests::PUT_STATEMENTS,
         manifests::STATEMENTS,
         mounts::STATEMENTS,
@@ -90,6 +99,11 @@ pub fn statements() -> impl Iterator<Item = &'static Statement> {
         repositories::STATEMENTS,
         schema::STATEMENTS,
         stores::STATEMENTS,
+        sweep::BLOB_STATEMENTS,
+        sweep::LINK_STATEMENTS,
+        sweep::MANIFEST_STATEMENTS,
+        sweep::PAYLOAD_STATEMENTS,
+        sweep::REPOSITORY_STATEMENTS,
         sweep_candidates::STATEMENTS,
         tags::STATEMENTS,
         uploads::STATEMENTS,

@@ -1,15 +1,18 @@
 //! Manifests: payloads kept byte for byte, what each refers to, and the transaction that puts one.
 
+mod delete;
 mod put;
 
 use bytes::Bytes;
 use cargohold_oci::{Digest, RepositoryName, Tag};
 
+pub(crate) use delete::STATEMENTS as DELETE_STATEMENTS;
+pub use delete::{DeleteManifest, DeletedManifests};
 pub(crate) use put::STATEMENTS as PUT_STATEMENTS;
-pub use put::{MissingContent, PutManifest, ReferencedContent};
+pub use put::{AbsentContent, MissingContent, PutManifest, ReferencedContent};
 
 use crate::{
-    Error, Metadata,
+    Error, ManifestId, Metadata,
     connection::{FromRow, Row},
     statement::statements,
 };
@@ -41,6 +44,12 @@ statements! {
         join manifest_payloads p on p.digest = $1
         join manifests m on m.repository_id = r.id and m.payload_id = p.id
         where r.name = $2 and r.deleted_at is null and m.deleted_at is null";
+}
+
+impl FromRow for ManifestId {
+    fn from_row(row: &Row<'_>) -> Result<Self, Error> {
+        Ok(Self(row.integer(0)?))
+    }
 }
 
 /// A manifest without its bytes.

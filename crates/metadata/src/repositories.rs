@@ -3,7 +3,7 @@
 use cargohold_oci::RepositoryName;
 
 use crate::{
-    Error, Grace, Metadata, RepositoryId, Timestamp,
+    Candidate, Error, Grace, Metadata, RepositoryId, Timestamp,
     connection::{FromRow, Row, Value},
     statement::statements,
     sweep_candidates,
@@ -66,7 +66,7 @@ pub(crate) async fn hold_or_make(tx: &mut Tx<'_>, name: &RepositoryName, grace: 
         return Ok(repository);
     }
     let repository = make(tx, name, grace.now).await?;
-    sweep_candidates::note_repository(&mut tx.connection, repository, grace.until).await?;
+    sweep_candidates::note(&mut tx.connection, Candidate::Repository(repository), grace.until).await?;
     Ok(repository)
 }
 

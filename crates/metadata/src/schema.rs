@@ -8,10 +8,16 @@ use crate::{Error, Timestamp, statement::statements};
 pub type Migration = (&'static str, &'static str);
 
 /// The steps for SQLite, oldest first; a step's version is its place, from 1.
-pub const SQLITE: &[Migration] = &[("0001_content.sql", include_str!("../schema/sqlite/0001_content.sql"))];
+pub const SQLITE: &[Migration] = &[
+    ("0001_content.sql", include_str!("../schema/sqlite/0001_content.sql")),
+    ("0002_deletions.sql", include_str!("../schema/sqlite/0002_deletions.sql")),
+];
 
 /// The steps for PostgreSQL, oldest first.
-pub const POSTGRES: &[Migration] = &[("0001_content.sql", include_str!("../schema/postgres/0001_content.sql"))];
+pub const POSTGRES: &[Migration] = &[
+    ("0001_content.sql", include_str!("../schema/postgres/0001_content.sql")),
+    ("0002_deletions.sql", include_str!("../schema/postgres/0002_deletions.sql")),
+];
 
 /// The table that records which steps were applied, on either engine.
 pub const MIGRATIONS_TABLE: &str = "

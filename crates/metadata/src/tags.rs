@@ -1,12 +1,15 @@
 //! Tags: names that move from manifest to manifest, and the history of where they pointed.
 
 use cargohold_oci::{RepositoryName, Tag};
+use serde_json::json;
 
 use crate::{
     Error, ManifestId, Metadata, RepositoryId, Timestamp,
     connection::{FromRow, Row, Value},
+    ids::Ids,
+    repositories,
     statement::statements,
-    transaction::Tx,
+    transaction::{Tx, sealed::Run},
 };
 
 statements! {
@@ -20,6 +23,36 @@ statements! {
     INSERT_HISTORY = "
         insert into tag_history (id, repository_id, name, old_manifest_id, new_manifest_id, at, cause)
         values ($1, $2, $3, $4, $5, $6, $7)";
+    FIND_TAG_TO_DELETE = "
+        select name, manifest_id from tags where repository_id = $1 and name = $2"
+        lock "for update";
+    /// The tags that name any of a list of manifests.
+    FIND_TAGS_OF_MANIFESTS = "
+        select t.name, t.manifest_id
+        from json_each(cast($1 as text)) e
+        cross join tags t
+        where t.repository_id = $2 and t.manifest_id = cast(e.value ->> 'id' as bigint)
+        order by t.name"
+        lock "for update of t";
+    /// The tags that clients keep about any of a list of manifests.
+    FIND_TAGS_ABOUT_MANIFESTS = "
+        select t.name, t.manifest_id
+        from json_each(cast($1 as text)) e
+        cross join manifests m
+        cross join manifest_payloads p
+        cross join tags t
+        where m.id = cast(e.value ->> 'id' as bigint) and p.id = m.payload_id
+            and t.repository_id = $2 and t.subject = p.digest
+        order by t.name"
+        lock "for update of t";
+    INSERT_REMOVALS = "
+        insert into tag_history (id, repository_id, name, old_manifest_id, new_manifest_id, at, cause)
+        select cast(e.value ->> 'id' as bigint), cast($1 as bigint), e.value ->> 'name',
+            cast(e.value ->> 'manifest' as bigint), null, cast($2 as bigint), cast($3 as text)
+        from json_each(cast($4 as text)) e";
+    DELETE_TAGS = "
+        delete from tags
+        where repository_id = $1 and name in (select e.value ->> 'name' from json_each(cast($2 as text)) e)";
     LIST_TAGS = "
         select t.name from repositories r join tags t on t.repository_id = r.id
         where r.name = $1 and r.deleted_at is null and t.name > $2
@@ -34,12 +67,84 @@ impl FromRow for Tag {
     }
 }
 
+/// A tag that was removed, and what it named.
+#[derive(Debug)]
+pub(crate) struct Removed {
+    name: String,
+    pub(crate) manifest: ManifestId,
+}
+
+impl FromRow for Removed {
+    fn from_row(row: &Row<'_>) -> Result<Self, Error> {
+        Ok(Self { name: row.text(0)?.to_owned(), manifest: ManifestId(row.integer(1)?) })
+    }
+}
+
 impl Metadata {
     /// The tags of a repository that come after `last`, in byte order, at most `limit`. `last` need not be a tag.
     pub async fn tags(&self, repository: &RepositoryName, last: &str, limit: u32) -> Result<Vec<Tag>, Error> {
         let page = [repository.as_str().into(), last.into(), Value::Integer(limit.into())];
         self.reader().all(&LIST_TAGS, &page).await
     }
+}
+
+/// Removes a tag; its manifest stays. False if the repository has no such tag.
+#[derive(Debug)]
+pub struct DeleteTag {
+    /// The repository.
+    pub repository: RepositoryName,
+    /// The tag.
+    pub tag: Tag,
+    /// Now.
+    pub now: Timestamp,
+}
+
+impl Run for DeleteTag {
+    type Output = bool;
+
+    async fn run(&self, tx: &mut Tx<'_>) -> Result<bool, Error> {
+        let Some(repository) = repositories::hold(tx, &self.repository).await? else { return Ok(false) };
+        let tag = [repository.into(), self.tag.as_str().into()];
+        let Some(tag) = tx.connection.optional::<Removed>(&FIND_TAG_TO_DELETE, &tag).await? else { return Ok(false) };
+        remove(tx, repository, &[tag], "delete", self.now).await?;
+        Ok(true)
+    }
+}
+
+/// Removes the tags that name any of the deleted `manifests`, a list of ids as JSON, and those that clients keep about them.
+pub(crate) async fn remove_with_manifests(
+    tx: &mut Tx<'_>,
+    repository: RepositoryId,
+    manifests: &str,
+    now: Timestamp,
+) -> Result<Vec<Removed>, Error> {
+    let list = [manifests.into(), repository.into()];
+    let mut tags: Vec<Removed> = tx.connection.all(&FIND_TAGS_OF_MANIFESTS, &list).await?;
+    tags.extend(tx.connection.all::<Removed>(&FIND_TAGS_ABOUT_MANIFESTS, &list).await?);
+    tags.sort_by(|one, other| one.name.cmp(&other.name));
+    tags.dedup_by(|one, other| one.name == other.name);
+    remove(tx, repository, &tags, "manifest deleted", now).await?;
+    Ok(tags)
+}
+
+/// Removes tags, which are locked, and writes what they named into their history.
+async fn remove(
+    tx: &mut Tx<'_>,
+    repository: RepositoryId,
+    tags: &[Removed],
+    cause: &'static str,
+    now: Timestamp,
+) -> Result<(), Error> {
+    if tags.is_empty() {
+        return Ok(());
+    }
+    let first = Ids::take(&mut tx.connection, tags.len()).await?;
+    let rows = (first..).zip(tags).map(|(id, tag)| json!({ "id": id, "name": tag.name, "manifest": tag.manifest.0 }));
+    let list = serde_json::Value::Array(rows.collect()).to_string();
+    let history = [repository.into(), now.into(), cause.into(), list.as_str().into()];
+    tx.connection.execute(&INSERT_REMOVALS, &history).await?;
+    tx.connection.execute(&DELETE_TAGS, &[repository.into(), list.as_str().into()]).await?;
+    Ok(())
 }
 
 /// Has a tag name a manifest, and writes where it pointed before into its history.

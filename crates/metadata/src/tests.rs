@@ -1,8 +1,10 @@
 //! The transactions against a real database, in a small vocabulary: a fact is a few lines.
 
+mod deletions;
 mod manifests;
 mod schema;
 mod sharing;
+mod sweep;
 mod uploads;
 
 use std::{sync::atomic::AtomicU64, sync::atomic::Ordering, time::Duration};
@@ -65,7 +67,7 @@ impl Facts {
         tags: &[&str],
     ) -> Result<Digest, Vec<Digest>> {
         let put = manifest(repository, content, references, tags);
-        self.metadata.run(put).await.unwrap().map(|()| digest(content))
+        self.metadata.run(put).await.unwrap().map(|_absent| digest(content))
     }
 
     async fn tags(&self, repository: &str) -> Vec<String> {

@@ -29,11 +29,11 @@ pub(crate) mod sealed {
     }
 }
 
-/// How long from `now` on something that nothing refers to is left alone.
+/// How long from `now` on something is left alone: what nothing refers to, or what was deleted and may come back.
 #[derive(Clone, Copy, Debug)]
 pub struct Grace {
     /// The time of the transaction.
     pub now: Timestamp,
-    /// When the sweeper looks at what nothing refers to.
+    /// When the sweeper looks at it.
     pub until: Timestamp,
 }

@@ -23,7 +23,7 @@ pub use descriptor::Descriptor;
 pub use digest::{Algorithm, Digest, DigestError};
 pub use error_code::ErrorCode;
 pub use excerpt::Excerpt;
-pub use manifest::{MAX_MANIFEST_BYTES, Manifest, ManifestError, ManifestReference, Role};
+pub use manifest::{Manifest, ManifestError, ManifestReference, Role};
 pub use media_type::{ManifestType, is_foreign_layer};
 pub use path::{Path, PathError};
 pub use reference::{Reference, ReferenceError};

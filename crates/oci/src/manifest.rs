@@ -20,9 +20,6 @@ use crate::{Descriptor, Excerpt, ManifestType, is_foreign_layer};
 
 use document::{CONFIG, Document, FS_LAYERS, LAYERS, MANIFESTS, MAX_NESTING, MEDIA_TYPE};
 
-/// The largest manifest that is accepted, in bytes: the size that every registry must take and most clients stop at.
-pub const MAX_MANIFEST_BYTES: usize = 4 * 1024 * 1024;
-
 /// How much an error tells of what the JSON reader said.
 const MAX_REASON_BYTES: usize = 300;
 
@@ -65,15 +62,9 @@ pub enum Role {
     Child,
 }
 
-/// Why bytes are not a manifest that may be stored. All but [`ManifestError::TooLarge`] are a `MANIFEST_INVALID` to a client.
+/// Why bytes are not a manifest that may be stored. All are a `MANIFEST_INVALID` to a client.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum ManifestError {
-    /// Larger than [`MAX_MANIFEST_BYTES`].
-    #[error("manifest is too large: {bytes} bytes, at most {MAX_MANIFEST_BYTES} are allowed")]
-    TooLarge {
-        /// The size that came.
-        bytes: usize,
-    },
     /// The formats that Docker wrote before 2016.
     #[error(
         "schema 1 not supported: manifest schema version 1 is not supported here, push the image again with a client \
@@ -145,11 +136,8 @@ pub enum ManifestError {
 }
 
 impl Manifest {
-    /// Reads the body of a manifest's push. `content_type` is the request's header as it came, if it had one.
+    /// Reads the body of a manifest's push, whose size is for the caller to bound. `content_type` is the request's header as it came, if it had one.
     pub fn parse(bytes: &[u8], content_type: Option<&str>) -> Result<Self, ManifestError> {
-        if bytes.len() > MAX_MANIFEST_BYTES {
-            return Err(ManifestError::TooLarge { bytes: bytes.len() });
-        }
         let content_type = ContentType::parse(content_type.unwrap_or_default())?;
         let document = Document::parse(bytes)?;
         check_schema_version(&document)?;

@@ -10,6 +10,16 @@ pub enum Error {
     /// There is no such repository for this caller.
     #[error("repository {0} is not known to the registry")]
     RepositoryUnknown(RepositoryName),
+    /// A name that the registry's operator does not allow.
+    #[error("the name of repository {repository} has {bytes} bytes, and at most {most} are allowed")]
+    NameTooLong {
+        /// The name.
+        repository: RepositoryName,
+        /// Its length.
+        bytes: usize,
+        /// `validation.repositories.maxname`.
+        most: usize,
+    },
     /// The repository does not have that blob, or its bytes are lost: push it.
     #[error("blob {digest} is not in repository {repository}")]
     BlobUnknown {
@@ -17,6 +27,18 @@ pub enum Error {
         repository: RepositoryName,
         /// The blob.
         digest: Digest,
+    },
+    /// A live manifest of the repository needs the blob: delete that first.
+    #[error(
+        "blob {digest} cannot be deleted: manifest {manifest} in repository {repository} needs it; delete that first"
+    )]
+    BlobNeeded {
+        /// The repository.
+        repository: RepositoryName,
+        /// The blob.
+        digest: Digest,
+        /// One of the manifests that need it.
+        manifest: Digest,
     },
     /// The repository has no such manifest.
     #[error("manifest {reference} is not in repository {repository}")]
@@ -70,6 +92,32 @@ pub enum Error {
     /// The manifest breaks a rule.
     #[error(transparent)]
     InvalidManifest(#[from] ManifestError),
+    /// Larger than a manifest may be.
+    #[error("the manifest has {bytes} bytes, and at most {most} are allowed")]
+    ManifestTooLarge {
+        /// The size that came.
+        bytes: usize,
+        /// `validation.manifests.maxbytes`.
+        most: usize,
+    },
+    /// The manifest refers to more than it may.
+    #[error("the manifest refers to {references} blobs and manifests, and at most {most} are allowed")]
+    TooManyReferences {
+        /// What it refers to.
+        references: usize,
+        /// `validation.manifests.maxreferences`.
+        most: usize,
+    },
+    /// The manifest's artifact type is longer than it may be.
+    #[error(
+        "the manifest's artifactType, or its configuration's media type, has {bytes} bytes, and at most {most} are allowed"
+    )]
+    ArtifactTypeTooLong {
+        /// Its length.
+        bytes: usize,
+        /// `validation.manifests.maxartifacttype`.
+        most: usize,
+    },
     /// The manifest refers to what the repository does not have: push that first.
     #[error("the manifest refers to content that is not in repository {repository}")]
     ContentUnknown {

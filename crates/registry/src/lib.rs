@@ -1,4 +1,4 @@
-//! What a registry does: push, pull, mount and list, over facts in the database and bytes in a store.
+//! What a registry does: push, pull, mount, delete and list, over facts in the database and bytes in a store.
 //!
 //! Every operation takes a permit for the repository that it touches, and keeps the order that makes it safe to die at any
 //! instruction: bytes durable, then the fact committed, then the answer. It knows nothing of HTTP, of SQL text, or of where
@@ -6,6 +6,7 @@
 
 #![forbid(unsafe_code)]
 
+mod delete;
 mod discard;
 mod environment;
 mod error;
@@ -17,32 +18,49 @@ mod mount;
 mod pull_blob;
 mod pull_manifest;
 mod put_manifest;
+mod sweep;
 mod uploads;
+mod validation;
 
 use std::{sync::Arc, time::Duration};
 
 use cargohold_blobs::LocalDisk;
 use cargohold_metadata::{Grace, Metadata, StoreId};
 
+pub use delete::TakenAlong;
 pub use environment::Environment;
 pub use error::Error;
 pub use list_referrers::{Place, Referrer};
 pub use pull_blob::BlobHead;
 pub use put_manifest::Put;
 pub use uploads::{Content, ContentError, Placement};
+pub use validation::{References, Validation};
 
 /// How long things are left alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lifetimes {
     /// A blob that no manifest refers to stays this long after the last push that was told it exists.
     pub unreferenced_blob: Duration,
+    /// What was deleted can come back for this long.
+    pub deleted: Duration,
+    /// The bytes of a blob that was swept stay this long.
+    pub swept_bytes: Duration,
+    /// How long the sweep rests when nothing is due.
+    pub between_sweeps: Duration,
     /// An upload session that no byte came to for this long ends in nothing.
     pub idle_upload: Duration,
 }
 
 impl Default for Lifetimes {
     fn default() -> Self {
-        Self { unreferenced_blob: Duration::from_hours(24), idle_upload: Duration::from_hours(7 * 24) }
+        let (day, week) = (Duration::from_hours(24), Duration::from_hours(7 * 24));
+        Self {
+            unreferenced_blob: day,
+            deleted: week,
+            swept_bytes: day,
+            between_sweeps: Duration::from_mins(1),
+            idle_upload: week,
+        }
     }
 }
 
@@ -57,6 +75,7 @@ struct Parts {
     store: StoreId,
     disk: LocalDisk,
     lifetimes: Lifetimes,
+    validation: Validation,
     environment: Environment,
     discards: tokio::sync::Notify,
 }
@@ -68,10 +87,16 @@ impl Registry {
         store: StoreId,
         disk: LocalDisk,
         lifetimes: Lifetimes,
+        validation: Validation,
         environment: Environment,
     ) -> Self {
         let discards = tokio::sync::Notify::new();
-        Self(Arc::new(Parts { metadata, store, disk, lifetimes, environment, discards }))
+        Self(Arc::new(Parts { metadata, store, disk, lifetimes, validation, environment, discards }))
+    }
+
+    /// The largest manifest that may be pushed, in bytes.
+    pub fn manifest_bytes(&self) -> usize {
+        self.0.validation.manifest_bytes
     }
 
     /// Ends what writes facts, once what was asked of it is done. A process that ends without it loses nothing.
@@ -81,7 +106,7 @@ impl Registry {
 
     /// Runs what must be done again and again, until dropped. Stopping it at any point is safe.
     pub async fn keep_house(&self) {
-        tokio::join!(self.discard_forever(), self.expire_forever());
+        tokio::join!(self.discard_forever(), self.expire_forever(), self.sweep_forever());
     }
 
     /// From now on, for as long as a blob that nothing refers to is left alone.

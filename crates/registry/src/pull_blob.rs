@@ -40,6 +40,11 @@ impl Registry {
         Ok(BlobHead { size: copy.size })
     }
 
+    /// Answers if the repository has the blob, to somebody who has its bytes already.
+    pub async fn require_blob(&self, permit: &Permit<Pull>, digest: &Digest) -> Result<(), Error> {
+        self.find_copy(permit.repository(), digest).await.map(|_copy| ())
+    }
+
     /// Opens a blob that the repository has.
     pub async fn pull_blob(&self, permit: &Permit<Pull>, digest: &Digest) -> Result<OpenBlob, Error> {
         let copy = self.find_copy(permit.repository(), digest).await?;

@@ -1,19 +1,23 @@
 //! Putting a manifest: the moment an image exists.
 
+use std::collections::HashSet;
+
 use bytes::Bytes;
 use cargohold_access::{Permit, Push};
 use cargohold_metadata::{PutManifest, ReferencedContent};
-use cargohold_oci::{Algorithm, Digest, Manifest, Reference, Tag};
+use cargohold_oci::{Algorithm, Digest, Manifest, ManifestReference, Reference, Tag};
 
-use crate::{Error, Registry};
+use crate::{Error, References, Registry};
 
 /// A manifest that was put.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Put {
     /// What it can be pulled by.
     pub digest: Digest,
     /// What it is about, if it says so: from now on that one's referrers have it.
     pub subject: Option<Digest>,
+    /// What it refers to and the repository does not have, since nothing was required: see [`References::None`].
+    pub absent: Vec<Digest>,
 }
 
 impl Registry {
@@ -27,9 +31,13 @@ impl Registry {
         content_type: Option<&str>,
         bytes: Bytes,
     ) -> Result<Put, Error> {
+        let validation = &self.0.validation;
+        validation.check_name(permit.repository())?;
+        validation.check_size(bytes.len())?;
         let (digest, tag) = name(reference, &bytes)?;
         let tags = tag.into_iter().chain(more_tags).collect();
         let manifest = Manifest::parse(&bytes, content_type)?;
+        validation.check_manifest(&manifest)?;
         let subject = manifest.subject().map(|subject| subject.digest);
         let put = PutManifest {
             repository: permit.repository().clone(),
@@ -38,16 +46,26 @@ impl Registry {
             artifact_type: manifest.artifact_type().map(str::to_owned),
             subject,
             total_size: manifest.total_size(),
-            references: references(&manifest),
+            references: references(&manifest, validation.references),
             tags,
             now: self.0.environment.now(),
             bytes,
         };
         match self.0.metadata.run(put).await? {
-            Ok(()) => Ok(Put { digest, subject }),
+            Ok(absent) => Ok(Put { digest, subject, absent: unexpected(&manifest, absent) }),
             Err(missing) => Err(Error::ContentUnknown { repository: permit.repository().clone(), missing }),
         }
     }
+}
+
+/// Of what is absent, that which the manifest does not say is elsewhere.
+fn unexpected(manifest: &Manifest, mut absent: Vec<Digest>) -> Vec<Digest> {
+    if !absent.is_empty() {
+        let elsewhere = manifest.references().filter(ManifestReference::may_be_absent);
+        let elsewhere: HashSet<_> = elsewhere.map(|reference| reference.descriptor.digest).collect();
+        absent.retain(|digest| !elsewhere.contains(digest));
+    }
+    absent
 }
 
 /// The digest that the manifest gets, and its tag. A digest that was named must be right.
@@ -65,11 +83,11 @@ fn name(reference: &Reference, bytes: &[u8]) -> Result<(Digest, Option<Tag>), Er
     }
 }
 
-fn references(manifest: &Manifest) -> Vec<ReferencedContent> {
+fn references(manifest: &Manifest, required: References) -> Vec<ReferencedContent> {
     let references = manifest.references().map(|reference| ReferencedContent {
         role: reference.role,
         digest: reference.descriptor.digest,
-        may_be_absent: reference.may_be_absent(),
+        may_be_absent: required == References::None || reference.may_be_absent(),
     });
     references.collect()
 }

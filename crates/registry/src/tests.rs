@@ -14,7 +14,7 @@ use cargohold_oci::{Algorithm, Digest, RepositoryName, UploadId};
 use futures_util::stream;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::{Content, ContentError, Environment, Error, Lifetimes, Placement, Registry};
+use crate::{Content, ContentError, Environment, Error, Lifetimes, Placement, Registry, Validation};
 
 /// A registry on a folder of its own; `restart` is what a crash leaves behind, opened again.
 struct Home {
@@ -50,7 +50,11 @@ impl Home {
                     .unwrap()
             },
         );
-        Self { registry: Registry::new(metadata, store.id, disk, Lifetimes::default(), environment), folder, clock }
+        Self {
+            registry: Registry::new(metadata, store.id, disk, Lifetimes::default(), Validation::default(), environment),
+            folder,
+            clock,
+        }
     }
 
     async fn start(&self) -> UploadId {

@@ -60,6 +60,7 @@ impl Registry {
     }
 
     async fn start(&self, repository: &RepositoryName, algorithm: Algorithm) -> Result<(UploadId, Epoch), Error> {
+        self.0.validation.check_name(repository)?;
         let upload = self.0.environment.upload_id();
         let start = StartUpload {
             repository: repository.clone(),

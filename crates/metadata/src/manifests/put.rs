@@ -47,7 +47,7 @@ statements! {
             (id, repository_id, payload_id, media_type, artifact_type, subject, config_blob, total_size, pushed_at)
         values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
         on conflict (repository_id, payload_id) do update
-            set media_type = excluded.media_type, pushed_at = excluded.pushed_at, deleted_at = null
+            set media_type = excluded.media_type, pushed_at = excluded.pushed_at, deleted_at = null, deleted_with = null
         returning id";
     /// A manifest's references never change, so those of one that was put before are there.
     INSERT_REFERENCES = "
@@ -82,6 +82,9 @@ pub struct ReferencedContent {
 
 /// What the repository would need before it takes the manifest: digests, in the manifest's order.
 pub type MissingContent = Vec<Digest>;
+
+/// What the repository does not have of an accepted manifest, since it may be absent: digests, in the manifest's order.
+pub type AbsentContent = Vec<Digest>;
 
 /// Puts a manifest under its digest and any number of tags.
 #[derive(Debug)]
@@ -133,12 +136,13 @@ impl FromRow for Found<ManifestId> {
 }
 
 impl Run for PutManifest {
-    type Output = Result<(), MissingContent>;
+    type Output = Result<AbsentContent, MissingContent>;
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<Self::Output, Error> {
         let held = repositories::hold(tx, &self.repository).await?;
-        let targets = match self.resolve(tx, held).await? {
-            Ok(targets) => targets,
+        let targets = self.resolve(tx, held).await?;
+        let absent = match self.judge_absent(&targets) {
+            Ok(absent) => absent,
             Err(missing) => return Ok(Err(missing)),
         };
         let repository = match held {
@@ -154,17 +158,13 @@ impl Run for PutManifest {
             tags::point(tx, repository, tag, manifest, self.now).await?;
         }
         repositories::publish(tx, repository, self.now).await?;
-        Ok(Ok(()))
+        Ok(Ok(absent))
     }
 }
 
 impl PutManifest {
     /// Finds what each reference means in the repository; a child may be a blob, as in older build caches.
-    async fn resolve(
-        &self,
-        tx: &mut Tx<'_>,
-        repository: Option<RepositoryId>,
-    ) -> Result<Result<Vec<Target>, MissingContent>, Error> {
+    async fn resolve(&self, tx: &mut Tx<'_>, repository: Option<RepositoryId>) -> Result<Vec<Target>, Error> {
         let (mut blobs, mut children) = (HashMap::new(), HashMap::new());
         if let Some(repository) = repository
             && !self.references.is_empty()
@@ -180,20 +180,27 @@ impl PutManifest {
                 children.extend(found.into_iter().map(|found| (found.digest, found.id)));
             }
         }
-        let (mut missing, mut named) = (Vec::new(), HashSet::new());
-        let mut targets = Vec::with_capacity(self.references.len());
-        for ReferencedContent { role, digest, may_be_absent } in &self.references {
-            let child = children.get(digest).filter(|_| *role == Role::Child);
-            targets.push(match (child, blobs.get(digest)) {
+        let target = |reference: &ReferencedContent| {
+            let child = children.get(&reference.digest).filter(|_| reference.role == Role::Child);
+            match (child, blobs.get(&reference.digest)) {
                 (Some(child), _) => Target::Child(*child),
                 (None, Some(blob)) => Target::Blob(*blob),
                 (None, None) => Target::Absent,
-            });
-            if matches!(targets.last(), Some(Target::Absent)) && !may_be_absent && named.insert(digest) {
-                missing.push(*digest);
+            }
+        };
+        Ok(self.references.iter().map(target).collect())
+    }
+
+    /// What is not there, each digest once: an error if any of it has to be.
+    fn judge_absent(&self, targets: &[Target]) -> Result<AbsentContent, MissingContent> {
+        let (mut absent, mut missing, mut named) = (Vec::new(), Vec::new(), HashSet::new());
+        for (reference, target) in self.references.iter().zip(targets) {
+            let list = if reference.may_be_absent { &mut absent } else { &mut missing };
+            if matches!(target, Target::Absent) && named.insert((reference.may_be_absent, reference.digest)) {
+                list.push(reference.digest);
             }
         }
-        Ok(if missing.is_empty() { Ok(targets) } else { Err(missing) })
+        if missing.is_empty() { Ok(absent) } else { Err(missing) }
     }
 
     async fn upsert_manifest(

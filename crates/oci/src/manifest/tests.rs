@@ -416,15 +416,6 @@ fn nesting_is_bounded_wherever_it_is() {
 }
 
 #[test]
-fn the_size_is_bounded() {
-    let text = image().to_string();
-    let padded = |length: usize| format!("{text}{}", " ".repeat(length - text.len()));
-    assert!(parse_text(&padded(MAX_MANIFEST_BYTES)).is_ok());
-    let error = parse_text(&padded(MAX_MANIFEST_BYTES + 1)).unwrap_err();
-    assert_eq!(error.to_string(), "manifest is too large: 4194305 bytes, at most 4194304 are allowed");
-}
-
-#[test]
 fn messages_are_bounded_and_without_control_characters() {
     let long = "x\u{1b}\n".repeat(10_000);
     for value in [

@@ -1,0 +1,77 @@
+//! A blob's link to a repository.
+
+use super::{SweepTimes, Swept};
+use crate::{
+    BlobId, Candidate, Error, RepositoryId, Timestamp,
+    connection::{FromRow, Row},
+    statement::statements,
+    sweep_candidates,
+    transaction::Tx,
+};
+
+statements! {
+    LOCK_LINK = "
+        select unreferenced_since, deleted_at from repository_blobs where repository_id = $1 and blob_id = $2"
+        lock "for update";
+    /// In a statement of its own, behind the lock: a manifest may have come in between.
+    LINK_HAS_REFERENCES = "
+        select 1 from manifest_references where repository_id = $1 and blob_id = $2 limit 1";
+    /// What still refers to a deleted blob, deleted itself or accepted without it, refers to its digest from now on.
+    UNRESOLVE_BLOB_REFERENCES = "
+        update manifest_references set blob_id = null, absent_digest = (select b.digest from blobs b where b.id = $1)
+        where repository_id = $2 and blob_id = $1";
+    UNRESOLVE_CONFIG_BLOBS = "
+        update manifests set config_blob = null where repository_id = $1 and config_blob = $2";
+    DELETE_LINK = "delete from repository_blobs where repository_id = $1 and blob_id = $2";
+}
+
+struct Link {
+    unreferenced_since: Option<Timestamp>,
+    deleted_at: Option<Timestamp>,
+}
+
+impl FromRow for Link {
+    fn from_row(row: &Row<'_>) -> Result<Self, Error> {
+        let time = |column| Ok::<_, Error>(row.optional_integer(column)?.map(Timestamp::from_micros));
+        Ok(Self { unreferenced_since: time(0)?, deleted_at: time(1)? })
+    }
+}
+
+pub(super) async fn sweep(
+    tx: &mut Tx<'_>,
+    repository: RepositoryId,
+    blob: BlobId,
+    times: &SweepTimes,
+) -> Result<Swept, Error> {
+    let key = [repository.into(), blob.into()];
+    let Some(link) = tx.connection.optional::<Link>(&LOCK_LINK, &key).await? else { return Ok(Swept::Needed) };
+    let until = match (link.deleted_at, link.unreferenced_since) {
+        (Some(deleted), _) => deleted.plus(times.window),
+        (None, Some(since)) => {
+            if tx.connection.optional::<i64>(&LINK_HAS_REFERENCES, &key).await?.is_some() {
+                return Ok(Swept::Needed);
+            }
+            since.plus(times.grace)
+        }
+        (None, None) => return Ok(Swept::Needed),
+    };
+    if until > times.now {
+        return Ok(Swept::Waits(until));
+    }
+    remove(tx, repository, blob, times.now).await?;
+    Ok(Swept::Removed)
+}
+
+/// Removes a link, whatever refers to it.
+pub(super) async fn remove(
+    tx: &mut Tx<'_>,
+    repository: RepositoryId,
+    blob: BlobId,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let key = [repository.into(), blob.into()];
+    tx.connection.execute(&UNRESOLVE_BLOB_REFERENCES, &[blob.into(), repository.into()]).await?;
+    tx.connection.execute(&UNRESOLVE_CONFIG_BLOBS, &key).await?;
+    tx.connection.execute(&DELETE_LINK, &key).await?;
+    sweep_candidates::note(&mut tx.connection, Candidate::Blob(blob), now).await
+}

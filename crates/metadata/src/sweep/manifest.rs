@@ -1,0 +1,96 @@
+//! A deleted manifest whose window has ended.
+
+use serde_json::json;
+
+use super::{SweepTimes, Swept};
+use crate::{
+    BlobId, Candidate, Error, ManifestId, PayloadId, RepositoryId, Timestamp,
+    connection::{FromRow, Row},
+    statement::statements,
+    sweep_candidates,
+    transaction::Tx,
+};
+
+statements! {
+    /// The links that a manifest refers to, locked in the order of their ids, and before the manifest, as where one is put.
+    LOCK_REFERENCED_LINKS = "
+        select l.blob_id from repository_blobs l
+        where l.repository_id = $1
+            and l.blob_id in (select f.blob_id from manifest_references f where f.manifest_id = $2)
+        order by l.blob_id"
+        lock "for no key update";
+    LOCK_DELETED_MANIFEST = "select payload_id, deleted_at from manifests where id = $1"
+        lock "for update";
+    DELETE_REFERENCES = "delete from manifest_references where manifest_id = $1";
+    /// An index may outlive its child: it refers to the child's digest from now on.
+    UNRESOLVE_CHILD_REFERENCES = "
+        update manifest_references set child_manifest_id = null,
+            absent_digest = (
+                select p.digest from manifests m join manifest_payloads p on p.id = m.payload_id where m.id = $1)
+        where repository_id = $2 and child_manifest_id = $1";
+    DELETE_MANIFEST = "delete from manifests where id = $1";
+    /// The links of the list that nothing refers to any more begin their grace.
+    FREE_LINKS = "
+        update repository_blobs set unreferenced_since = $1
+        where repository_id = $2
+            and blob_id in (select cast(e.value ->> 'id' as bigint) from json_each(cast($3 as text)) e)
+            and unreferenced_since is null
+            and not exists (
+                select 1 from manifest_references f
+                where f.repository_id = repository_blobs.repository_id and f.blob_id = repository_blobs.blob_id)
+        returning blob_id";
+}
+
+struct Deleted {
+    payload: PayloadId,
+    deleted_at: Option<Timestamp>,
+}
+
+impl FromRow for Deleted {
+    fn from_row(row: &Row<'_>) -> Result<Self, Error> {
+        let deleted_at = row.optional_integer(1)?.map(Timestamp::from_micros);
+        Ok(Self { payload: PayloadId(row.integer(0)?), deleted_at })
+    }
+}
+
+pub(super) async fn sweep(
+    tx: &mut Tx<'_>,
+    repository: RepositoryId,
+    manifest: ManifestId,
+    times: &SweepTimes,
+) -> Result<Swept, Error> {
+    let links: Vec<BlobId> = tx.connection.all(&LOCK_REFERENCED_LINKS, &[repository.into(), manifest.into()]).await?;
+    let found = tx.connection.optional::<Deleted>(&LOCK_DELETED_MANIFEST, &[manifest.into()]).await?;
+    let Some(Deleted { payload, deleted_at: Some(deleted_at) }) = found else { return Ok(Swept::Needed) };
+    let until = deleted_at.plus(times.window);
+    if until > times.now {
+        return Ok(Swept::Waits(until));
+    }
+    remove(tx, repository, manifest, payload, &links, times).await?;
+    Ok(Swept::Removed)
+}
+
+/// Removes a manifest that no tag names; `links` are those that it refers to.
+pub(super) async fn remove(
+    tx: &mut Tx<'_>,
+    repository: RepositoryId,
+    manifest: ManifestId,
+    payload: PayloadId,
+    links: &[BlobId],
+    times: &SweepTimes,
+) -> Result<(), Error> {
+    tx.connection.execute(&DELETE_REFERENCES, &[manifest.into()]).await?;
+    tx.connection.execute(&UNRESOLVE_CHILD_REFERENCES, &[manifest.into(), repository.into()]).await?;
+    tx.connection.execute(&DELETE_MANIFEST, &[manifest.into()]).await?;
+    sweep_candidates::note(&mut tx.connection, Candidate::Payload(payload), times.now).await?;
+    let links = list(links);
+    let freed = [times.now.into(), repository.into(), links.as_str().into()];
+    let freed: Vec<BlobId> = tx.connection.all(&FREE_LINKS, &freed).await?;
+    let freed = freed.into_iter().map(|blob| Candidate::Link(repository, blob));
+    sweep_candidates::note_all(&mut tx.connection, freed, times.now.plus(times.grace)).await
+}
+
+/// Blobs as one parameter.
+fn list(blobs: &[BlobId]) -> String {
+    serde_json::Value::Array(blobs.iter().map(|blob| json!({ "id": blob.0 })).collect()).to_string()
+}

@@ -1,0 +1,60 @@
+//! Deleting tags, manifests and blobs: out of the readers' sight at once, gone from the disk later, if nothing brings it back.
+
+use cargohold_access::{Delete, Permit};
+use cargohold_metadata::{DeleteBlob, DeleteManifest, DeleteTag, DeletedBlob, DeletedManifests, Grace};
+use cargohold_oci::{Digest, Reference, RepositoryName, Tag};
+
+use crate::{Error, Registry};
+
+/// What a deletion took with it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TakenAlong {
+    /// Manifests that only the deleted one kept: children of an index, referrers of a subject.
+    pub manifests: usize,
+    /// Tags that named any of them, or that clients keep about them.
+    pub tags: usize,
+}
+
+impl Registry {
+    /// Deletes a tag, whose manifest stays, or a manifest, with its tags and all that only it kept.
+    pub async fn delete_manifest(&self, permit: &Permit<Delete>, reference: &Reference) -> Result<TakenAlong, Error> {
+        let repository = permit.repository().clone();
+        let deleted = match reference {
+            Reference::Tag(tag) => self.delete_tag(repository, tag.clone()).await?,
+            Reference::Digest(digest) => self.delete_by_digest(repository, *digest).await?,
+        };
+        deleted.ok_or_else(|| Error::ManifestUnknown {
+            repository: permit.repository().clone(),
+            reference: reference.clone(),
+        })
+    }
+
+    /// Deletes a blob from one repository, unless a manifest there needs it.
+    pub async fn delete_blob(&self, permit: &Permit<Delete>, digest: Digest) -> Result<(), Error> {
+        let repository = permit.repository().clone();
+        let delete = DeleteBlob { repository: repository.clone(), digest, window: self.undo_window() };
+        match self.0.metadata.run(delete).await? {
+            DeletedBlob::Deleted => Ok(()),
+            DeletedBlob::Unknown => Err(Error::BlobUnknown { repository, digest }),
+            DeletedBlob::NeededBy(manifest) => Err(Error::BlobNeeded { repository, digest, manifest }),
+        }
+    }
+
+    async fn delete_tag(&self, repository: RepositoryName, tag: Tag) -> Result<Option<TakenAlong>, Error> {
+        let delete = DeleteTag { repository, tag, now: self.0.environment.now() };
+        Ok(self.0.metadata.run(delete).await?.then(TakenAlong::default))
+    }
+
+    async fn delete_by_digest(&self, repository: RepositoryName, digest: Digest) -> Result<Option<TakenAlong>, Error> {
+        let delete = DeleteManifest { repository, digest, window: self.undo_window() };
+        let deleted = self.0.metadata.run(delete).await?;
+        // The one that was named does not count.
+        Ok(deleted.map(|DeletedManifests { manifests, tags }| TakenAlong { manifests: manifests - 1, tags }))
+    }
+
+    /// From now on, for as long as what is deleted can come back.
+    fn undo_window(&self) -> Grace {
+        let now = self.0.environment.now();
+        Grace { now, until: now.plus(self.0.lifetimes.deleted) }
+    }
+}
