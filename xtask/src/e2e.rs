@@ -4,24 +4,24 @@
 //! what was lost. Each client's flows are a file; flows of different clients run side by side, against one server.
 //! Everything that is started is stopped, and nothing is left on the machine but installed packages and the cache folder.
 
-mod command;
+pub(crate) mod command;
 mod crane;
-mod digest;
+pub(crate) mod digest;
 mod docker;
 mod flows;
 mod images;
 mod kill_loop;
 mod podman;
 mod postgres;
-mod random;
-mod registry;
+pub(crate) mod random;
+pub(crate) mod registry;
 mod report;
-mod scratch;
-mod server;
-mod service;
+pub(crate) mod scratch;
+pub(crate) mod server;
+pub(crate) mod service;
 mod skopeo;
 mod statements;
-mod tools;
+pub(crate) mod tools;
 
 use std::collections::BTreeSet;
 use std::fmt;

@@ -5,7 +5,9 @@
 #![forbid(unsafe_code)]
 
 mod ci;
+mod conformance;
 mod e2e;
+mod fuzz;
 
 use std::process::ExitCode;
 
@@ -24,7 +26,13 @@ enum Chore {
     /// Test the server end to end with docker, skopeo, podman and crane, check its SQL on PostgreSQL, and kill it many times
     #[command(after_help = e2e::EXAMPLES)]
     E2e(e2e::Options),
-    /// Do what a submission's check does: format, lints, tests, build, end to end
+    /// Test a registry against the OCI distribution specification
+    #[command(after_help = conformance::EXAMPLES)]
+    Conformance(conformance::Options),
+    /// Let libFuzzer look for inputs that break the parsers
+    #[command(after_help = fuzz::EXAMPLES)]
+    Fuzz(fuzz::Options),
+    /// Do what a submission's check does: format, lints, tests, build, end to end, conformance
     Ci,
 }
 
@@ -32,11 +40,15 @@ const EXAMPLES: &str = "\
 Examples:
   cargo xtask e2e                 everything, installing what is missing (Debian, as root)
   cargo xtask e2e kill-loop       one group of flows
+  cargo xtask conformance         the server against the distribution specification
+  cargo xtask fuzz                the parsers with inputs that nobody thought of
   cargo xtask ci                  what must pass before a change lands";
 
 fn main() -> ExitCode {
     let outcome = match CommandLine::parse().chore {
         Chore::E2e(options) => e2e::run(&options),
+        Chore::Conformance(options) => conformance::run(&options),
+        Chore::Fuzz(options) => fuzz::run(&options),
         Chore::Ci => ci::run(),
     };
     outcome.unwrap_or_else(|error| {

@@ -8,7 +8,7 @@ mod data_folder;
 mod logging;
 mod serve;
 
-use std::process::ExitCode;
+use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
@@ -26,20 +26,15 @@ enum Command {
     ///
     /// Without any settings it listens on 127.0.0.1:5000, where only this machine reaches it, and keeps its data in
     /// ./cargohold-data. Ctrl-C or SIGTERM stop it once running requests are done; a second one stops it at once.
-    #[command(after_long_help = SERVE_HELP)]
-    Serve,
+    #[command(after_long_help = format!("{}{SERVE_HELP}", configuration::help()))]
+    Serve {
+        /// The configuration, in YAML. Without it there is only what the environment says
+        file: Option<PathBuf>,
+    },
 }
 
-const SERVE_HELP: &str = "\
-Settings, from the environment:
-  CARGOHOLD__HTTP__ADDR
-      Address to listen on [default: 127.0.0.1:5000]
-  CARGOHOLD__AUTH
-      `open` lets everybody who reaches the registry do everything. Needed to
-      listen where other machines reach it, and to be reached by another name
-      than localhost
-  CARGOHOLD__STORAGE__FILESYSTEM__ROOTDIRECTORY
-      Where the data is kept [default: ./cargohold-data]
+const SERVE_HELP: &str = "
+In the environment only:
   RUST_LOG
       What is logged to standard error: error, warn, info, debug or trace
       [default: info]
@@ -50,6 +45,9 @@ Examples:
 
   On another port
     CARGOHOLD__HTTP__ADDR=127.0.0.1:5001 cargohold serve
+
+  As a file says
+    cargohold serve /etc/cargohold.yml
 
   With its data elsewhere
     export CARGOHOLD__STORAGE__FILESYSTEM__ROOTDIRECTORY=/srv/images
@@ -63,8 +61,8 @@ Exit status: 0 after a stop that was asked for, 1 if it could not start or go
 on, 2 if the command line is wrong, 130 after being told twice to stop.";
 
 fn main() -> ExitCode {
-    let Command::Serve = CommandLine::parse().command;
-    match serve::run(std::env::vars_os()) {
+    let Command::Serve { file } = CommandLine::parse().command;
+    match serve::run(file.as_deref(), std::env::vars_os()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("cargohold: {error:#}");

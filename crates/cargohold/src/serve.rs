@@ -4,14 +4,15 @@ use std::{
     ffi::OsString,
     io::{self, Write},
     net::SocketAddr,
+    path::Path,
     sync::Arc,
     time::SystemTime,
 };
 
 use anyhow::Context;
-use cargohold_access::{Gate, Mode};
+use cargohold_access::Gate;
 use cargohold_blobs::LocalDisk;
-use cargohold_http::{Api, ServeOutcome, ServerOptions};
+use cargohold_http::{Api, ServeOutcome};
 use cargohold_metadata::{EnsureStore, Metadata, Timestamp};
 use cargohold_oci::UploadId;
 use cargohold_registry::{Environment, Lifetimes, Registry, Validation};
@@ -24,9 +25,12 @@ use uuid::Uuid;
 
 use crate::{banner::Banner, configuration::Configuration, data_folder::DataFolder, logging};
 
-/// Runs the registry until it is told to stop.
-pub(crate) fn run(environment: impl IntoIterator<Item = (OsString, OsString)>) -> anyhow::Result<()> {
-    let configuration = Configuration::from_environment(environment)?;
+/// Runs the registry until it is told to stop, with the settings of the file, if one is named, and of the environment.
+pub(crate) fn run(
+    file: Option<&Path>,
+    environment: impl IntoIterator<Item = (OsString, OsString)>,
+) -> anyhow::Result<()> {
+    let configuration = Configuration::load(file, environment)?;
     logging::start();
     for warning in &configuration.warnings {
         tracing::warn!("{warning}");
@@ -38,7 +42,7 @@ pub(crate) fn run(environment: impl IntoIterator<Item = (OsString, OsString)>) -
         .block_on(TcpListener::bind(configuration.addr))
         .map_err(|error| cannot_listen(configuration.addr, error))?;
     let folder = DataFolder::claim(&configuration.root_directory)?;
-    runtime.block_on(serve(listener, configuration.auth, &folder))
+    runtime.block_on(serve(listener, configuration, &folder))
 }
 
 /// Says what is wrong with an address, and what to do.
@@ -64,8 +68,9 @@ fn raise_file_limit() {
     }
 }
 
-async fn serve(listener: TcpListener, auth: Mode, folder: &DataFolder) -> anyhow::Result<()> {
-    let registry = open(folder).await?;
+async fn serve(listener: TcpListener, configuration: Configuration, folder: &DataFolder) -> anyhow::Result<()> {
+    let Configuration { auth, validation, limits, server, .. } = configuration;
+    let registry = open(folder, validation).await?;
     // From the banner on a signal is a request to stop in order.
     let stop = stop_asked_for()?;
     let machine = machine_name();
@@ -74,12 +79,12 @@ async fn serve(listener: TcpListener, auth: Mode, folder: &DataFolder) -> anyhow
         let registry = registry.clone();
         async move { registry.keep_house().await }
     });
-    let api = Arc::new(Api::new(registry.clone(), Gate::new(auth), instance()));
+    let api = Arc::new(Api::new(registry.clone(), Gate::new(auth), limits, instance()));
     let service = move |request, connection| {
         let api = api.clone();
         async move { api.handle(request, connection).await }
     };
-    let serving = cargohold_http::serve(listener, service, stop, ServerOptions::default());
+    let serving = cargohold_http::serve(listener, service, stop, server);
     let outcome = tokio::select! {
         outcome = serving => outcome,
         ended = &mut house_keeping => anyhow::bail!("what deletes discarded bytes broke off: {ended:?}"),
@@ -94,7 +99,7 @@ async fn serve(listener: TcpListener, auth: Mode, folder: &DataFolder) -> anyhow
 }
 
 /// Opens the facts and the bytes of a data folder.
-async fn open(folder: &DataFolder) -> anyhow::Result<Registry> {
+async fn open(folder: &DataFolder, validation: Validation) -> anyhow::Result<Registry> {
     let metadata =
         Metadata::open(&folder.database(), now()).with_context(|| folder.database().display().to_string())?;
     // The folder itself is the store, wherever it is moved to.
@@ -105,7 +110,7 @@ async fn open(folder: &DataFolder) -> anyhow::Result<Registry> {
     })?;
     folder.sync()?;
     let environment = Environment::new(now, || UploadId::from_uuid(Uuid::now_v7()));
-    Ok(Registry::new(metadata, store.id, disk, Lifetimes::default(), Validation::default(), environment))
+    Ok(Registry::new(metadata, store.id, disk, Lifetimes::default(), validation, environment))
 }
 
 fn machine_name() -> String {

@@ -24,8 +24,8 @@ impl Entry {
         Self { id, peer, method: method.clone(), target, agent, began: Instant::now() }
     }
 
-    /// Has the response write the line once it was sent or given up.
-    pub(crate) fn follow(self, response: Response<Body>) -> Response<Body> {
+    /// Has the response write the line once it was sent or given up, and drop what is to be kept until then.
+    pub(crate) fn follow(self, response: Response<Body>, kept: impl Send + 'static) -> Response<Body> {
         let status = response.status().as_u16();
         response.map(|body| {
             body.observed(move |outcome| {
@@ -42,6 +42,7 @@ impl Entry {
                     self.method,
                     self.target,
                 );
+                drop(kept);
             })
         })
     }

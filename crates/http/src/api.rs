@@ -1,6 +1,9 @@
 //! The registry API: every path and method that it has, and who handles it.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
 
 use cargohold_access::{Delete, Gate, Provenance, Pull, Push};
 use cargohold_oci::Path;
@@ -10,8 +13,17 @@ use hyper::body::{Body as _, Incoming};
 use tracing::Instrument;
 
 use crate::{
-    Body, access_log, blobs, catalog, discover, error::ApiError, headers, manifests, ping, query::Query, referrers,
-    root, server::ConnectionInfo, tags, uploads,
+    Body, Limits, access_log, blobs, catalog, discover,
+    error::ApiError,
+    headers,
+    in_flight::{InFlight, Place},
+    manifests, ping,
+    query::Query,
+    referrers,
+    request_body::RequestBody,
+    request_head, root,
+    server::ConnectionInfo,
+    tags, uploads,
 };
 
 /// The API of one registry.
@@ -19,6 +31,8 @@ use crate::{
 pub struct Api {
     registry: Registry,
     gate: Gate,
+    limits: Limits,
+    in_flight: Arc<InFlight>,
     /// Tells the requests of this start from those of another.
     instance: String,
     requests: AtomicU64,
@@ -26,8 +40,9 @@ pub struct Api {
 
 impl Api {
     /// The API over a registry, behind a gate. `instance` begins the ids of its requests.
-    pub fn new(registry: Registry, gate: Gate, instance: String) -> Self {
-        Self { registry, gate, instance, requests: AtomicU64::new(0) }
+    pub fn new(registry: Registry, gate: Gate, limits: Limits, instance: String) -> Self {
+        let in_flight = Arc::new(InFlight::new(limits.requests, limits.wait));
+        Self { registry, gate, limits, in_flight, instance, requests: AtomicU64::new(0) }
     }
 
     /// Answers one request. Whatever happens is an answer.
@@ -37,17 +52,37 @@ impl Api {
             access_log::Entry::new(id.clone(), connection.peer, request.method(), request.uri(), request.headers());
         let span = tracing::info_span!("request", id);
         let head = request.method() == Method::HEAD;
-        let answer = self.route(request, connection).instrument(span.clone()).await;
+        let (answer, place) = self.admit(request, connection).instrument(span.clone()).await;
         let mut response = span.in_scope(|| answer.unwrap_or_else(ApiError::into_response));
         if head {
             response = without_body(response);
         }
         response.headers_mut().insert(headers::API_VERSION, headers::REGISTRY_2);
         response.headers_mut().insert(headers::REQUEST_ID, headers::value(id));
-        entry.follow(response)
+        entry.follow(response, place)
     }
 
-    async fn route(&self, request: Request<Incoming>, connection: ConnectionInfo) -> Result<Response<Body>, ApiError> {
+    /// Has a request answered once it is its turn. It keeps its place among those in flight until the answer is gone.
+    async fn admit(
+        &self,
+        request: Request<Incoming>,
+        connection: ConnectionInfo,
+    ) -> (Result<Response<Body>, ApiError>, Option<Place>) {
+        if let Err(long) = request_head::check(&request, connection.max_head) {
+            return (Err(long), None);
+        }
+        let request = request.map(|body| RequestBody::new(body, self.limits.stall, connection.activity.clone()));
+        match self.in_flight.enter(connection.peer.ip()).await {
+            Ok(place) => (self.route(request, connection).await, Some(place)),
+            Err(too_many) => (Err(ApiError::too_many_requests(too_many.to_string(), too_many.pause)), None),
+        }
+    }
+
+    async fn route(
+        &self,
+        request: Request<RequestBody>,
+        connection: ConnectionInfo,
+    ) -> Result<Response<Body>, ApiError> {
         let caller = self.gate.admit(provenance(&request))?;
         let pull = |name| self.gate.permit::<Pull>(caller, name);
         let push = |name| self.gate.permit::<Push>(caller, name);
@@ -120,7 +155,7 @@ impl Api {
 }
 
 /// What the request's head says about where it comes from.
-fn provenance(request: &Request<Incoming>) -> Provenance<'_> {
+fn provenance<B>(request: &Request<B>) -> Provenance<'_> {
     Provenance {
         host: host(request),
         origin: request.headers().get(header::ORIGIN).map(|origin| origin.to_str().unwrap_or("?")),
@@ -129,7 +164,7 @@ fn provenance(request: &Request<Incoming>) -> Provenance<'_> {
 }
 
 /// Whom the request means to reach. What cannot be read, or says two things, names nobody.
-fn host(request: &Request<Incoming>) -> Option<&str> {
+fn host<B>(request: &Request<B>) -> Option<&str> {
     if let Some(authority) = request.uri().authority() {
         // HTTP/2 has it there; in HTTP/1 it goes before the header (RFC 9112 §3.2.2).
         return Some(authority.as_str());

@@ -114,17 +114,20 @@ impl Body {
 
     /// Calls `on_end` once this body and every frame taken from it are gone: all sent, or given up.
     ///
-    /// An observation costs one small allocation a frame and copies nothing.
+    /// An observation costs one small allocation a frame and copies nothing. Several share one, which tells all of them
+    /// what became of the body since the first.
     #[must_use]
     pub fn observed(self, on_end: impl FnOnce(BodyOutcome) + Send + 'static) -> Body {
+        if let Some(observation) = &self.observation {
+            observation.also(on_end);
+            return self;
+        }
         let observation = Observation::new(on_end);
         // A body without bytes is never polled.
         if self.at_end() {
             observation.all_taken();
         }
-        // The body itself may be observed already.
-        let content = Content::Sequence(VecDeque::from([self]));
-        Body { content, observation: Some(Arc::new(observation)) }
+        Body { observation: Some(Arc::new(observation)), ..self }
     }
 
     fn new(content: Content) -> Body {

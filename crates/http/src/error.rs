@@ -3,6 +3,8 @@
 //! Source: OCI distribution specification, "Error Codes". A message tells the client what to do; a cause inside goes to the log,
 //! beside the request's id, and never to the client.
 
+use std::time::Duration;
+
 use cargohold_access::Refusal as Closed;
 use cargohold_oci::{Digest, ErrorCode, PathError};
 use cargohold_registry::{ContentError, Error as Refusal};
@@ -60,6 +62,19 @@ impl ApiError {
         Self::new(StatusCode::URI_TOO_LONG, code, message)
     }
 
+    /// A request whose head is longer than it may be. Nobody goes on on such a connection (in HTTP/2 the header is left out).
+    pub(crate) fn head_too_long(message: String) -> Self {
+        let error = Self::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, ErrorCode::SizeInvalid, message);
+        error.with(header::CONNECTION, HeaderValue::from_static("close"))
+    }
+
+    /// More requests at a time than a client may have. It had better come back after `pause`.
+    pub(crate) fn too_many_requests(message: String, pause: Duration) -> Self {
+        let seconds = pause.as_secs() + u64::from(pause.subsec_nanos() > 0);
+        let error = Self::new(StatusCode::TOO_MANY_REQUESTS, ErrorCode::TooManyRequests, message);
+        error.with(header::RETRY_AFTER, seconds.max(1).into())
+    }
+
     /// A range of bytes that is not there.
     pub(crate) fn not_satisfiable(message: String) -> Self {
         Self::new(StatusCode::RANGE_NOT_SATISFIABLE, ErrorCode::RangeInvalid, message)
@@ -99,14 +114,17 @@ impl ApiError {
         self
     }
 
+    /// The body of the answer.
+    pub(crate) fn json(&self) -> String {
+        serde_json::to_string(&ErrorBody { errors: &self.errors }).expect("strings and JSON values are JSON")
+    }
+
     pub(crate) fn into_response(self) -> Response<Body> {
         if let Some(cause) = &self.cause {
             // The request's id is on the span that this is logged in.
             tracing::error!(error = %chain(cause.as_ref()), "request failed");
         }
-        let body =
-            serde_json::to_string(&ErrorBody { errors: &self.errors }).expect("strings and JSON values are JSON");
-        let mut response = Response::new(Body::full(body));
+        let mut response = Response::new(Body::full(self.json()));
         *response.status_mut() = self.status;
         response.headers_mut().insert(header::CONTENT_TYPE, headers::JSON);
         response.headers_mut().extend(self.headers);

@@ -18,7 +18,11 @@ mod created;
 mod discover;
 mod error;
 pub mod file_stream;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod headers;
+mod in_flight;
+mod limits;
 mod manifests;
 mod page_cache;
 mod ping;
@@ -26,12 +30,15 @@ mod query;
 pub mod range;
 mod referrers;
 mod request_body;
+mod request_head;
 mod root;
 mod sendfile;
 pub mod server;
 mod tags;
 mod uploads;
+mod warnings;
 
 pub use api::Api;
 pub use body::Body;
+pub use limits::Limits;
 pub use server::{ServeOutcome, ServerOptions, serve};

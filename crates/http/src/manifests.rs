@@ -5,9 +5,10 @@ use cargohold_access::{Delete, Permit, Pull, Push};
 use cargohold_oci::{Digest, ErrorCode, Path, Reference, Tag};
 use cargohold_registry::Registry;
 use http::{HeaderMap, Request, Response, StatusCode, header};
-use hyper::body::{Body as _, Incoming};
 
-use crate::{Body, conditional, created::created, error::ApiError, headers, query::Query, request_body};
+use crate::{
+    Body, conditional, created::created, error::ApiError, headers, query::Query, request_body::RequestBody, warnings,
+};
 
 /// Tags that one request may give beside a digest; the specification asks for 10 at least.
 const MOST_TAGS: usize = 100;
@@ -40,7 +41,7 @@ pub(crate) async fn put(
     registry: &Registry,
     push: &Permit<Push>,
     reference: &Reference,
-    request: Request<Incoming>,
+    request: Request<RequestBody>,
 ) -> Result<Response<Body>, ApiError> {
     let (head, body) = request.into_parts();
     let tags = tags(reference, Query::of(&head.uri))?;
@@ -56,6 +57,15 @@ pub(crate) async fn put(
     for tag in tags {
         response.headers_mut().append(headers::TAG, headers::value(tag.as_str()));
     }
+    if let Some(first) = put.absent.first() {
+        let text = format!(
+            "the manifest was stored without {} that it refers to and that repository {} does not have: {first}{}",
+            count(put.absent.len(), "blob or manifest", "blobs or manifests"),
+            push.repository(),
+            if put.absent.len() > 1 { " and others" } else { "" },
+        );
+        warnings::warn(response.headers_mut(), &text);
+    }
     Ok(response)
 }
 
@@ -65,14 +75,24 @@ pub(crate) async fn delete(
     delete: &Permit<Delete>,
     reference: &Reference,
 ) -> Result<Response<Body>, ApiError> {
-    registry.delete_manifest(delete, reference).await?;
+    let along = registry.delete_manifest(delete, reference).await?;
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::ACCEPTED;
+    if along.manifests > 0 {
+        let manifests = count(along.manifests, "manifest", "manifests");
+        let tags = count(along.tags, "tag", "tags");
+        let text = format!("{manifests} that only this one kept, and {tags}, were deleted with it");
+        warnings::warn(response.headers_mut(), &text);
+    }
     Ok(response)
 }
 
+fn count(number: usize, one: &str, more: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { more })
+}
+
 /// The tags that a manifest gets beside its digest: `?tag=a&tag=b` (OCI distribution specification, "Pushing Manifests").
-fn tags(reference: &Reference, query: Query<'_>) -> Result<Vec<Tag>, ApiError> {
+pub(crate) fn tags(reference: &Reference, query: Query<'_>) -> Result<Vec<Tag>, ApiError> {
     let Reference::Digest(_) = reference else { return Ok(Vec::new()) };
     let mut tags = Vec::new();
     for text in query.all("tag") {
@@ -104,11 +124,11 @@ fn respond(request: &HeaderMap, digest: &Digest, media_type: &str, bytes: Bytes)
 }
 
 /// The whole body, which may come without a `Content-Length`, up to the size that a manifest may have.
-async fn read(body: Incoming, most: usize) -> Result<Bytes, ApiError> {
-    if body.size_hint().lower() > most as u64 {
+async fn read(body: RequestBody, most: usize) -> Result<Bytes, ApiError> {
+    if body.announced() > most as u64 {
         return Err(too_large(most));
     }
-    let bytes = request_body::whole(body, most).await;
+    let bytes = body.whole(most).await;
     let bytes = bytes.map_err(|broken| ApiError::broken_body(ErrorCode::ManifestInvalid, broken))?;
     bytes.ok_or_else(|| too_large(most))
 }

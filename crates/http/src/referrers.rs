@@ -3,6 +3,8 @@
 //! Source: OCI distribution specification, "Listing Referrers". Never 404: nothing attached is an empty list, also where there is
 //! no such subject or repository.
 
+use std::borrow::Cow;
+
 use cargohold_access::{Permit, Pull};
 use cargohold_oci::{Digest, ErrorCode, Path, media_type::OCI_IMAGE_INDEX};
 use cargohold_registry::{Place, Referrer, Registry};
@@ -22,18 +24,20 @@ pub(crate) async fn get(
     subject: &Digest,
     query: Query<'_>,
 ) -> Result<Response<Body>, ApiError> {
-    let wanted = query.first("artifactType");
-    let (descriptors, more) = page(registry, pull, subject, wanted.as_deref(), after(query)?).await?;
+    // containerd repeats it, once for each type that it wants.
+    let wanted: Vec<_> = query.all("artifactType").collect();
+    let (descriptors, more) = page(registry, pull, subject, &wanted, after(query)?).await?;
     let beginning = format!(r#"{{"schemaVersion":2,"mediaType":"{OCI_IMAGE_INDEX}","manifests":["#);
     let mut response = Response::new(Body::full([&beginning, descriptors.join(",").as_str(), "]}"].concat()));
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(OCI_IMAGE_INDEX));
-    if wanted.is_some() {
+    if !wanted.is_empty() {
         response.headers_mut().insert(headers::FILTERS_APPLIED, HeaderValue::from_static("artifactType"));
     }
     if let Some(last) = more {
         let path = Path::Referrers { name: pull.repository().clone(), digest: *subject };
-        let filter = wanted.map(|wanted| format!("&artifactType={}", Query::encode(&wanted))).unwrap_or_default();
-        let next = format!("last={last}{filter}");
+        let next = wanted
+            .iter()
+            .fold(format!("last={last}"), |next, wanted| format!("{next}&artifactType={}", Query::encode(wanted)));
         response.headers_mut().insert(header::LINK, headers::next_page(&path, &next));
     }
     Ok(response)
@@ -44,7 +48,7 @@ async fn page(
     registry: &Registry,
     pull: &Permit<Pull>,
     subject: &Digest,
-    wanted: Option<&str>,
+    wanted: &[Cow<'_, str>],
     mut after: Place,
 ) -> Result<(Vec<String>, Option<Place>), ApiError> {
     let (mut descriptors, mut bytes) = (Vec::new(), 0);
@@ -52,7 +56,7 @@ async fn page(
         let found = registry.list_referrers(pull, subject, after, STEP).await?;
         let full_step = found.len() == usize::from(STEP);
         for referrer in found {
-            if wanted.is_none_or(|wanted| referrer.artifact_type.as_deref() == Some(wanted)) {
+            if wanted.is_empty() || wanted.iter().any(|wanted| referrer.artifact_type.as_deref() == Some(wanted)) {
                 let descriptor = descriptor(&referrer);
                 if bytes > 0 && bytes + descriptor.len() > PAGE {
                     return Ok((descriptors, Some(after)));
@@ -85,7 +89,7 @@ fn descriptor(referrer: &Referrer) -> String {
 }
 
 /// Where the page begins: what a `Link` of ours says.
-fn after(query: Query<'_>) -> Result<Place, ApiError> {
+pub(crate) fn after(query: Query<'_>) -> Result<Place, ApiError> {
     let Some(text) = query.first("last") else { return Ok(Place::BEGINNING) };
     text.parse().map_err(|_| {
         let message = format!("last={text:.100} is not where a page of referrers ends: follow the Link header");

@@ -1,54 +1,88 @@
 //! The body of a request, as it comes in.
 //!
-//! A client that sends nothing for [`STALL`] is not waited for any longer, so that none can hold a connection, an upload or a
-//! file for ever by doing nothing. While the server itself works, nothing is asked of the client and no time runs.
+//! A client that sends nothing for too long is not waited for any longer, so that none can hold a connection, an upload
+//! or a file for ever by doing nothing. While the server itself works, nothing is asked of the client and no time runs.
 
-use std::{error::Error, io, time::Duration};
+use std::{error::Error, io, sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
 use cargohold_registry::{Content, ContentError};
 use futures_util::{StreamExt, stream};
-use http_body_util::BodyDataStream;
-use hyper::body::Incoming;
+use http_body_util::BodyExt;
+use hyper::body::{Body as _, Frame, Incoming};
 use tokio::time::timeout;
 
-/// How long the next byte may take.
-const STALL: Duration = Duration::from_mins(1);
+use crate::server::{Activity, Unread};
 
-/// The bytes of a body.
-pub(crate) fn content(body: Incoming) -> Content {
-    Box::pin(stream::unfold(BodyDataStream::new(body), async |mut body| {
-        let chunk = match timeout(STALL, body.next()).await {
-            Ok(chunk) => chunk?.map_err(ContentError::from),
-            Err(_elapsed) => Err(stalled()),
+/// A body that comes in, or does not.
+pub(crate) struct RequestBody {
+    incoming: Incoming,
+    /// How long the next byte may take.
+    stall: Duration,
+    connection: Arc<Activity>,
+    /// There, while bytes are still to come and nobody asks for them.
+    unread: Option<Unread>,
+}
+
+impl RequestBody {
+    pub(crate) fn new(incoming: Incoming, stall: Duration, connection: Arc<Activity>) -> Self {
+        let unread = (!incoming.is_end_stream()).then(|| connection.unread());
+        Self { incoming, stall, connection, unread }
+    }
+
+    /// Bytes that will come at least, as far as the request's head says.
+    pub(crate) fn announced(&self) -> u64 {
+        self.incoming.size_hint().lower()
+    }
+
+    /// The bytes of the body.
+    pub(crate) fn content(self) -> Content {
+        Box::pin(stream::unfold(self, async |mut body| Some((body.chunk().await?, body))))
+    }
+
+    /// The bytes of the body, if it has any: no header says so for sure, so the first one is waited for.
+    pub(crate) async fn content_if_any(self) -> Option<Content> {
+        let mut content = self.content();
+        loop {
+            match content.next().await? {
+                Ok(chunk) if chunk.is_empty() => {}
+                first => return Some(Box::pin(stream::iter([first]).chain(content))),
+            }
+        }
+    }
+
+    /// All of the body; none if it has more than `limit` bytes.
+    pub(crate) async fn whole(mut self, limit: usize) -> Result<Option<Bytes>, ContentError> {
+        let mut bytes = BytesMut::new();
+        while let Some(chunk) = self.chunk().await {
+            let chunk = chunk?;
+            if bytes.len() + chunk.len() > limit {
+                return Ok(None);
+            }
+            bytes.extend_from_slice(&chunk);
+        }
+        Ok(Some(bytes.freeze()))
+    }
+
+    /// The next bytes.
+    async fn chunk(&mut self) -> Option<Result<Bytes, ContentError>> {
+        self.unread = None;
+        let chunk = loop {
+            match timeout(self.stall, self.incoming.frame()).await {
+                Ok(frame) => match frame?.map(Frame::into_data) {
+                    Ok(Ok(data)) => break Ok(data),
+                    Ok(Err(_trailers)) => {}
+                    Err(broken) => break Err(broken.into()),
+                },
+                // Over HTTP/2 the bodies of a connection share a window. One that the server does not read may fill it,
+                // and then a client cannot send what it is asked for, however much it wants to.
+                Err(_elapsed) if self.connection.has_unread() => {}
+                Err(_elapsed) => return Some(Err(stalled(self.stall))),
+            }
         };
-        Some((chunk, body))
-    }))
-}
-
-/// The bytes of a body, if it has any: no header says so for sure, so the first one is waited for.
-pub(crate) async fn content_if_any(body: Incoming) -> Option<Content> {
-    let mut content = content(body);
-    loop {
-        match content.next().await? {
-            Ok(chunk) if chunk.is_empty() => {}
-            first => return Some(Box::pin(stream::iter([first]).chain(content))),
-        }
+        self.unread = (!self.incoming.is_end_stream()).then(|| self.connection.unread());
+        Some(chunk)
     }
-}
-
-/// All of a body; none if it has more than `limit` bytes.
-pub(crate) async fn whole(body: Incoming, limit: usize) -> Result<Option<Bytes>, ContentError> {
-    let mut content = content(body);
-    let mut bytes = BytesMut::new();
-    while let Some(chunk) = content.next().await {
-        let chunk = chunk?;
-        if bytes.len() + chunk.len() > limit {
-            return Ok(None);
-        }
-        bytes.extend_from_slice(&chunk);
-    }
-    Ok(Some(bytes.freeze()))
 }
 
 /// Whether a body broke off because its client sent nothing.
@@ -56,8 +90,8 @@ pub(crate) fn is_stall(cause: &(dyn Error + Send + Sync + 'static)) -> bool {
     cause.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::TimedOut)
 }
 
-fn stalled() -> ContentError {
-    let message = format!("no byte came for {} seconds", STALL.as_secs());
+fn stalled(stall: Duration) -> ContentError {
+    let message = format!("no byte came for {stall:?} (http.limits.stall)");
     io::Error::new(io::ErrorKind::TimedOut, message).into()
 }
 
@@ -67,7 +101,7 @@ mod tests {
 
     #[test]
     fn a_stall_is_told_from_a_hang_up() {
-        assert!(is_stall(stalled().as_ref()));
+        assert!(is_stall(stalled(Duration::from_mins(1)).as_ref()));
         assert!(!is_stall(ContentError::from("connection reset").as_ref()));
         assert!(!is_stall(ContentError::from(io::Error::from(io::ErrorKind::ConnectionReset)).as_ref()));
     }

@@ -5,10 +5,13 @@
 //! answer given before a request was read arrives, and that stopping lets running responses finish until a deadline.
 //! What a request means is the service's business, and so is how long a request's body may take to come.
 
+mod activity;
+mod bare_answers;
 mod gentle_close;
 
 use std::{
     convert::Infallible,
+    future,
     io::{self, ErrorKind},
     mem,
     net::SocketAddr,
@@ -24,10 +27,7 @@ use hyper::{
 };
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::{
-        conn::auto,
-        graceful::{GracefulShutdown, Watcher},
-    },
+    server::conn::auto,
 };
 use rustix::net::sockopt;
 use tokio::net::{TcpListener, TcpStream};
@@ -38,7 +38,10 @@ use crate::{
     body::{Body, Transport},
     sendfile::SendfileStream,
 };
-use gentle_close::{GentleClose, Input};
+use bare_answers::BareAnswers;
+use gentle_close::GentleClose;
+
+pub(crate) use activity::{Activity, Unread};
 
 /// Pause after a failed `accept`, for other connections to give back what there is too little of.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -70,17 +73,22 @@ pub struct ServerOptions {
     pub stall: Duration,
     /// How long running requests may take to finish once the server stops.
     pub drain: Duration,
-    /// Longest request head in bytes, at least 8 KiB; longer ones are answered with 431.
+    /// Longest request head in bytes, at least 8 KiB; longer ones are answered with 431: those that can be read at all
+    /// by the service, which is told this number.
     pub max_head: usize,
 }
 
 /// What a service is told of the connection that a request came by.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct ConnectionInfo {
     /// The address of the other end; an IPv4 address is never dressed as IPv6.
     pub peer: SocketAddr,
     /// How the response's body will travel.
     pub transport: Transport,
+    /// Longest request head in bytes: [`ServerOptions::max_head`].
+    pub max_head: usize,
+    /// What else goes on on the connection.
+    pub(crate) activity: Arc<Activity>,
 }
 
 /// How [`serve`] ended.
@@ -102,6 +110,16 @@ struct Server<S> {
     builder: auto::Builder<TokioExecutor>,
     service: S,
     options: ServerOptions,
+    /// Connections are to be finished.
+    stopping: CancellationToken,
+}
+
+/// Why a connection comes to its end before the client closes it.
+enum End {
+    /// No request came in time: nothing is owed to the client.
+    NoRequest,
+    /// What is under way is finished, and nothing else is begun.
+    InOrder,
 }
 
 impl Default for ServerOptions {
@@ -121,33 +139,47 @@ where
     S: Fn(Request<Incoming>, ConnectionInfo) -> F + Clone + Send + 'static,
     F: Future<Output = Response<Body>> + Send + 'static,
 {
-    async fn connection(self, tcp: TcpStream, peer: SocketAddr, watcher: Watcher) {
+    async fn connection(self, tcp: TcpStream, peer: SocketAddr) {
         if let Err(error) = prepare(&tcp, &self.options) {
             debug!(%peer, %error, "a socket option was refused");
         }
-        let input = Arc::new(Input::default());
-        let io = TokioIo::new(GentleClose::new(SendfileStream::new(tcp), input.clone()));
+        let activity = Arc::new(Activity::default());
+        let stream = GentleClose::new(SendfileStream::new(tcp), activity.clone());
+        let stream = BareAnswers::new(stream, activity.clone(), peer, self.options.max_head);
         let service = service_fn({
-            let (service, input) = (self.service, input.clone());
-            move |request: Request<Incoming>| {
-                let plain = request.version() < Version::HTTP_2;
-                input.request(plain && !request.body().is_end_stream());
-                let transport = if plain { Transport::PlainHttp1 } else { Transport::Other };
-                let response = service(request, ConnectionInfo { peer, transport });
-                async { Ok::<_, Infallible>(response.await) }
-            }
+            let (server, activity) = (self.clone(), activity.clone());
+            move |request| server.answer(request, peer, &activity)
         });
-        let mut served = pin!(watcher.watch(self.builder.serve_connection(io, service)));
-        // hyper's own clock starts only once it has seen which version of HTTP a client speaks.
-        let first = tokio::time::timeout(self.options.first_request, &mut served).await;
-        let result = match first {
-            Ok(result) => result,
-            Err(_) if input.requests_began() => served.await,
-            Err(_) => Err("no request came in time".into()),
+        let mut served = pin!(self.builder.serve_connection(TokioIo::new(stream), service));
+        let result = tokio::select! {
+            biased;
+            result = &mut served => result,
+            end = end(&self.options, &self.stopping, &activity) => match end {
+                End::NoRequest => Err("no request came in time".into()),
+                End::InOrder => {
+                    served.as_mut().graceful_shutdown();
+                    served.await
+                }
+            },
         };
         if let Err(error) = result {
             debug!(%peer, %error, "a connection ended early");
         }
+    }
+
+    /// Has the service answer a request, which is under way until the last byte of that is gone.
+    fn answer(
+        &self,
+        request: Request<Incoming>,
+        peer: SocketAddr,
+        activity: &Arc<Activity>,
+    ) -> impl Future<Output = Result<Response<Body>, Infallible>> + use<S, F> {
+        let plain = request.version() < Version::HTTP_2;
+        let under_way = activity.request(plain && !request.body().is_end_stream());
+        let transport = if plain { Transport::PlainHttp1 } else { Transport::Other };
+        let info = ConnectionInfo { peer, transport, max_head: self.options.max_head, activity: activity.clone() };
+        let response = (self.service)(request, info);
+        async move { Ok(response.await.map(|body| body.observed(move |_| drop(under_way)))) }
     }
 }
 
@@ -165,23 +197,23 @@ where
     S: Fn(Request<Incoming>, ConnectionInfo) -> F + Clone + Send + 'static,
     F: Future<Output = Response<Body>> + Send + 'static,
 {
-    let server = Server { builder: builder(&options), service, options };
-    let (graceful, cut_off, connections) = (GracefulShutdown::new(), CancellationToken::new(), TaskTracker::new());
+    let server = Server { builder: builder(&options), service, options, stopping: CancellationToken::new() };
+    let (cut_off, connections) = (CancellationToken::new(), TaskTracker::new());
     tokio::select! {
         () = shutdown => {}
         () = async {
             let mut failing = false;
             loop {
                 let (tcp, peer) = accept(&listener, &mut failing).await;
-                let connection = server.clone().connection(tcp, peer, graceful.watcher());
+                let connection = server.clone().connection(tcp, peer);
                 connections.spawn(cut_off.clone().run_until_cancelled_owned(connection));
             }
         } => {}
     }
     drop(listener);
     connections.close();
-    if tokio::time::timeout(server.options.drain, graceful.shutdown()).await.is_ok() {
-        connections.wait().await;
+    server.stopping.cancel();
+    if tokio::time::timeout(server.options.drain, connections.wait()).await.is_ok() {
         return ServeOutcome::Drained;
     }
     let outcome = ServeOutcome::CutOff { connections: connections.len() };
@@ -212,6 +244,22 @@ async fn accept(listener: &TcpListener, failing: &mut bool) -> (TcpStream, Socke
     }
 }
 
+/// Waits for a reason to end a connection.
+async fn end(options: &ServerOptions, stopping: &CancellationToken, activity: &Activity) -> End {
+    // hyper's own clock knows HTTP/1 only, and starts once it has seen that a client speaks it.
+    let no_request = async {
+        tokio::time::sleep(options.first_request).await;
+        if activity.requests_began() {
+            future::pending::<()>().await;
+        }
+    };
+    tokio::select! {
+        () = stopping.cancelled() => End::InOrder,
+        () = activity.unused(options.idle) => End::InOrder,
+        () = no_request => End::NoRequest,
+    }
+}
+
 fn prepare(tcp: &TcpStream, options: &ServerOptions) -> io::Result<()> {
     tcp.set_nodelay(true)?;
     // The kernel gives up on a client that acknowledges nothing, or keeps its window shut, for so long.
@@ -224,7 +272,7 @@ fn prepare(tcp: &TcpStream, options: &ServerOptions) -> io::Result<()> {
 
 fn builder(options: &ServerOptions) -> auto::Builder<TokioExecutor> {
     let mut builder = auto::Builder::new(TokioExecutor::new());
-    // In hyper this runs from the end of a response to the end of the next head, so it is the idle timeout too.
+    // In hyper this runs from the end of a response to the end of the next head: no head may trickle in for ever.
     builder
         .http1()
         .timer(TokioTimer::new())
@@ -240,7 +288,8 @@ fn builder(options: &ServerOptions) -> auto::Builder<TokioExecutor> {
         .max_concurrent_streams(MAX_STREAMS)
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
-        .max_header_list_size(u32::try_from(options.max_head).unwrap_or(u32::MAX));
+        // h2 counts 32 bytes more for each header, and what it refuses itself has no body that says why.
+        .max_header_list_size(u32::try_from(2 * options.max_head).unwrap_or(u32::MAX));
     builder
 }
 

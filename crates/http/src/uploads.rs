@@ -48,7 +48,7 @@ fn refused(refusal: Refusal, name: &RepositoryName, id: UploadId) -> ApiError {
 }
 
 /// Where the body of a request belongs.
-fn placement(request: &HeaderMap) -> Result<Placement, ApiError> {
+pub(crate) fn placement(request: &HeaderMap) -> Result<Placement, ApiError> {
     let Some(value) = request.get(header::CONTENT_RANGE) else { return Ok(Placement::default()) };
     let text = String::from_utf8_lossy(value.as_bytes());
     let Some(range) = content_range::parse(&text) else {
@@ -63,7 +63,7 @@ fn placement(request: &HeaderMap) -> Result<Placement, ApiError> {
 }
 
 /// The digest that a request names in its query.
-fn digest(query: Query<'_>) -> Result<Option<Digest>, ApiError> {
+pub(crate) fn digest(query: Query<'_>) -> Result<Option<Digest>, ApiError> {
     query.first("digest").map(|text| parse_digest(&text)).transpose()
 }
 

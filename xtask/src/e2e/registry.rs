@@ -73,6 +73,11 @@ impl Registry {
         Self { address: address.to_owned(), prefix: String::new(), agent }
     }
 
+    /// `host:port`.
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
+
     /// The same registry, with all repositories below this path: a run's own, whatever others have left.
     pub(crate) fn below(&self, path: &str) -> Self {
         Self { prefix: format!("{}{path}/", self.prefix), ..self.clone() }

@@ -18,6 +18,7 @@ const START_LIMIT: Duration = Duration::from_mins(1);
 pub(crate) struct Installation {
     program: PathBuf,
     folder: PathBuf,
+    variables: Vec<(String, String)>,
 }
 
 /// A running `cargohold serve` that answers.
@@ -30,7 +31,13 @@ pub(crate) struct Server {
 impl Installation {
     /// `folder` is there and its own: data and log go into it.
     pub(crate) fn new(program: &Path, folder: PathBuf) -> Self {
-        Self { program: program.to_owned(), folder }
+        Self { program: program.to_owned(), folder, variables: Vec::new() }
+    }
+
+    /// The same with a setting of the configuration, as its environment variable.
+    pub(crate) fn with_variable(mut self, name: &str, value: &str) -> Self {
+        self.variables.push((name.to_owned(), value.to_owned()));
+        self
     }
 
     /// The log of all starts.
@@ -55,15 +62,17 @@ impl Installation {
     /// Starts it and does not wait for anything.
     pub(crate) fn launch(&self) -> Result<Service> {
         let data = self.folder.join("data").display().to_string();
+        let mut variables = vec![
+            ("CARGOHOLD__HTTP__ADDR".to_owned(), "127.0.0.1:0".to_owned()),
+            ("CARGOHOLD__AUTH".to_owned(), "open".to_owned()),
+            ("CARGOHOLD__STORAGE__FILESYSTEM__ROOTDIRECTORY".to_owned(), data),
+        ];
+        variables.extend(self.variables.iter().cloned());
         Recipe {
             name: "the server",
             program: self.program.clone(),
             arguments: vec!["serve".to_owned()],
-            variables: vec![
-                ("CARGOHOLD__HTTP__ADDR".to_owned(), "127.0.0.1:0".to_owned()),
-                ("CARGOHOLD__AUTH".to_owned(), "open".to_owned()),
-                ("CARGOHOLD__STORAGE__FILESYSTEM__ROOTDIRECTORY".to_owned(), data),
-            ],
+            variables,
             user: None,
             log: self.log(),
         }

@@ -37,31 +37,33 @@ const POSTGRES: &[Needed] = &[needed("initdb", "postgresql"), needed("postgres",
 /// What the images are made with; the linker that Rust needs is this compiler.
 const IMAGES: &[Needed] = &[needed("cc", "gcc"), needed("tar", "tar"), needed("gzip", "gzip")];
 
+/// The registry that the conformance suite is tried on, and its Debian package.
+pub(crate) const PEER_PROGRAM: &str = "docker-registry";
+const PEER: &[Needed] = &[needed(PEER_PROGRAM, "docker-registry")];
+
 /// Sees to it that everything is there that the groups need.
 pub(crate) fn prepare(groups: &BTreeSet<Group>) -> Result<()> {
-    let root = rustix::process::geteuid().is_root();
-    if let (false, Some(engine)) = (root, groups.iter().find(|group| matches!(group, Group::Docker | Group::Podman))) {
+    if let (false, Some(engine)) =
+        (is_root(), groups.iter().find(|group| matches!(group, Group::Docker | Group::Podman)))
+    {
         bail!("the {engine} flows start a container engine, which needs root: run\n  {}", as_root());
     }
-    let missing = missing(groups);
-    if !missing.is_empty() {
-        let packages: Vec<&str> =
-            missing.iter().map(|needed| needed.package).collect::<BTreeSet<_>>().into_iter().collect();
-        install(&packages, root)?;
-        if let Some(still) = missing.iter().find(|needed| locate(needed.program).is_none()) {
-            bail!("{} is still missing after installing Debian's package {}", still.program, still.package);
-        }
-    }
+    ensure_installed(groups.iter().flat_map(|group| needs(*group)))?;
     if groups.contains(&Group::Crane) {
         crane()?;
     }
     Ok(())
 }
 
+/// Sees to it that the conformance suite's peer is there.
+pub(crate) fn prepare_peer() -> Result<()> {
+    ensure_installed(PEER.iter())
+}
+
 /// Where a program lies; an error that names its package if it is not installed.
 pub(crate) fn locate_or_say(program: &'static str) -> Result<PathBuf> {
     let package =
-        [DOCKER, SKOPEO, PODMAN, POSTGRES, IMAGES].into_iter().flatten().find(|needed| needed.program == program);
+        [DOCKER, SKOPEO, PODMAN, POSTGRES, IMAGES, PEER].into_iter().flatten().find(|needed| needed.program == program);
     let package = package.map_or(program, |needed| needed.package);
     locate(program).with_context(|| format!("{program} is not installed: apt-get install {package}"))
 }
@@ -112,8 +114,22 @@ fn needs(group: Group) -> impl Iterator<Item = &'static Needed> {
     programs.iter().chain(images)
 }
 
-fn missing(groups: &BTreeSet<Group>) -> Vec<&'static Needed> {
-    groups.iter().flat_map(|group| needs(*group)).filter(|needed| locate(needed.program).is_none()).collect()
+fn ensure_installed(needed: impl Iterator<Item = &'static Needed>) -> Result<()> {
+    let missing: Vec<&Needed> = needed.filter(|needed| locate(needed.program).is_none()).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let packages: Vec<&str> =
+        missing.iter().map(|needed| needed.package).collect::<BTreeSet<_>>().into_iter().collect();
+    install(&packages, is_root())?;
+    if let Some(still) = missing.iter().find(|needed| locate(needed.program).is_none()) {
+        bail!("{} is still missing after installing Debian's package {}", still.program, still.package);
+    }
+    Ok(())
+}
+
+fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
 }
 
 fn locate(program: &str) -> Option<PathBuf> {

@@ -63,7 +63,7 @@ fn a_deleted_manifest_is_gone_with_all_of_its_tags() {
     let repository = Registry::shared().repository();
     let digest = repository.push_image("v1");
     repository.put("v2", IMAGE, repository.push_parts_of_image()).send().expect(201);
-    repository.deletes(&format!("manifests/{digest}"));
+    repository.deletes(&format!("manifests/{digest}")).without("Warning");
     for reference in [digest.as_str(), "v1", "v2"] {
         repository.get(&format!("manifests/{reference}")).refused(404, "MANIFEST_UNKNOWN");
     }
@@ -156,7 +156,8 @@ fn an_index_takes_the_children_that_nothing_else_holds() {
     };
     let doomed = repository.push_manifest("doomed", INDEX, of(&[&alone, &tagged, &shared]));
     repository.push_manifest("other", INDEX, of(&[&shared]));
-    repository.deletes(&format!("manifests/{doomed}"));
+    let along = "299 - \"1 manifest that only this one kept, and 1 tag, were deleted with it\"";
+    repository.deletes(&format!("manifests/{doomed}")).with("Warning", along);
     repository.get(&format!("manifests/{}", digest(&alone))).expect(404);
     repository.get(&format!("manifests/{}", digest(&tagged))).expect(200);
     repository.get(&format!("manifests/{}", digest(&shared))).expect(200);

@@ -116,8 +116,10 @@ fn a_list_that_is_too_long_for_one_answer_goes_on_behind_a_link() {
             attach(&repository, "application/vnd.example.long", &subject, &notes)
         })
         .collect();
-    let first = repository.get(&format!("referrers/{subject}?artifactType=application%2Fvnd.example.long")).expect(200);
+    let types = "artifactType=application%2Fvnd.example.long&artifactType=application%2Fvnd.example.other";
+    let first = repository.get(&format!("referrers/{subject}?{types}")).expect(200);
     assert!(first.body.len() <= 4 * 1024 * 1024);
+    assert_eq!(next_page(&first).unwrap().matches("artifactType=").count(), 2, "the filter goes on too");
     let second =
         repository.registry.get(&next_page(&first).unwrap()).expect(200).with("OCI-Filters-Applied", "artifactType");
     assert_eq!(next_page(&second), None);

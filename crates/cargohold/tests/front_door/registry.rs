@@ -34,7 +34,7 @@ pub(crate) struct Registry {
 }
 
 /// Environment variables, beside those that every registry here has.
-type Settings = &'static [(&'static str, &'static str)];
+pub(crate) type Settings = &'static [(&'static str, &'static str)];
 
 #[derive(Debug)]
 struct Process {
@@ -55,6 +55,18 @@ impl Registry {
     pub(crate) fn start_in(folder: TempDir, settings: Settings) -> Arc<Self> {
         let process = Mutex::new(Process::start(folder.path(), settings));
         Arc::new(Self { process, settings, folder })
+    }
+
+    /// One that nobody else uses, started with this as its configuration file.
+    pub(crate) fn configured(text: &str) -> Arc<Self> {
+        let folder = tempfile::tempdir().unwrap();
+        Self::configure(&folder, text);
+        Self::start_in(folder, &[])
+    }
+
+    /// Has whatever starts in a folder read this as its configuration file.
+    pub(crate) fn configure(folder: &TempDir, text: &str) {
+        fs::write(configuration(folder.path()), text).unwrap();
     }
 
     /// One that tests share. It lives as long as any of them uses it.
@@ -173,6 +185,7 @@ impl Process {
     fn start(folder: &Path, settings: Settings) -> Self {
         let log_file = File::options().create(true).append(true).open(log(folder)).unwrap();
         let mut command = serve(&data(folder));
+        command.args(Some(configuration(folder)).filter(|file| file.exists()));
         command.envs(settings.iter().copied());
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log_file).spawn().unwrap();
         let mut output = BufReader::new(child.stdout.take().unwrap());
@@ -236,6 +249,10 @@ pub(crate) fn files(folder: &Path) -> Vec<PathBuf> {
 
 fn data(folder: &Path) -> PathBuf {
     folder.join("data")
+}
+
+fn configuration(folder: &Path) -> PathBuf {
+    folder.join("configuration.yml")
 }
 
 fn log(folder: &Path) -> PathBuf {

@@ -52,6 +52,19 @@ impl Observation {
         Observation(Mutex::new(progress))
     }
 
+    /// Has somebody else told of the end too, after those before.
+    pub(super) fn also(&self, on_end: impl FnOnce(BodyOutcome) + Send + 'static) {
+        self.change(|progress| {
+            let earlier = mem::take(&mut progress.on_end);
+            progress.on_end = Some(Box::new(move |outcome| {
+                if let Some(earlier) = earlier {
+                    earlier(outcome);
+                }
+                on_end(outcome);
+            }));
+        });
+    }
+
     /// The body has no more bytes to give.
     pub(super) fn all_taken(&self) {
         self.change(|progress| progress.all_taken = true);

@@ -9,10 +9,7 @@
 use std::{
     io,
     pin::Pin,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::Arc,
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -22,23 +19,18 @@ use tokio::{
     time::{Instant, Sleep},
 };
 
+use super::activity::Activity;
+
 /// How long a client may go on sending after our last answer.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How long it may pause in that. Short, since a server that stops waits for this too.
 const SILENCE: Duration = Duration::from_secs(2);
 
-/// What has come in on a connection, told by the service and asked by the stream.
-#[derive(Debug, Default)]
-pub(super) struct Input {
-    began: AtomicBool,
-    has_body: AtomicBool,
-}
-
 /// A stream whose shutdown lasts until the client has seen it.
 #[derive(Debug)]
 pub(super) struct GentleClose<T> {
     stream: T,
-    input: Arc<Input>,
+    activity: Arc<Activity>,
     closing: Option<Closing>,
 }
 
@@ -50,22 +42,9 @@ struct Closing {
     expects_input: bool,
 }
 
-impl Input {
-    /// A request has come; `has_body` says whether a body comes after it.
-    pub(super) fn request(&self, has_body: bool) {
-        self.began.store(true, Ordering::Relaxed);
-        self.has_body.store(has_body, Ordering::Relaxed);
-    }
-
-    /// Whether there was a request yet.
-    pub(super) fn requests_began(&self) -> bool {
-        self.began.load(Ordering::Relaxed)
-    }
-}
-
 impl<T> GentleClose<T> {
-    pub(super) fn new(stream: T, input: Arc<Input>) -> GentleClose<T> {
-        GentleClose { stream, input, closing: None }
+    pub(super) fn new(stream: T, activity: Arc<Activity>) -> GentleClose<T> {
+        GentleClose { stream, activity, closing: None }
     }
 }
 
@@ -75,7 +54,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> GentleClose<T> {
         let closing = self.closing.get_or_insert_with(|| Closing {
             deadline: Instant::now() + PATIENCE,
             silence: Box::pin(tokio::time::sleep(SILENCE)),
-            expects_input: self.input.has_body.load(Ordering::Relaxed),
+            expects_input: self.activity.has_body(),
         });
         let mut discarded = [0; 16 * 1024];
         loop {

@@ -4,16 +4,15 @@ use cargohold_access::{Permit, Push};
 use cargohold_oci::{ErrorCode, UploadId};
 use cargohold_registry::Registry;
 use http::{Request, Response};
-use hyper::body::Incoming;
 
 use super::{created, digest, placement, refused};
-use crate::{Body, error::ApiError, query::Query, request_body};
+use crate::{Body, error::ApiError, query::Query, request_body::RequestBody};
 
 pub(crate) async fn put(
     registry: &Registry,
     push: &Permit<Push>,
     id: UploadId,
-    request: Request<Incoming>,
+    request: Request<RequestBody>,
 ) -> Result<Response<Body>, ApiError> {
     // Refused before anything is read, so that the session is as it was and the PUT can be repeated.
     let Some(digest) = digest(Query::of(request.uri()))? else {
@@ -21,7 +20,7 @@ pub(crate) async fn put(
         return Err(ApiError::invalid(ErrorCode::DigestInvalid, message));
     };
     let placement = placement(request.headers())?;
-    let content = request_body::content(request.into_body());
+    let content = request.into_body().content();
     let finished = registry.finish_upload(push, id, digest, placement, content).await;
     finished.map_err(|refusal| refused(refusal, push.repository(), id))?;
     Ok(created(push.repository(), digest))

@@ -5,17 +5,16 @@ use cargohold_oci::{Algorithm, Digest, ErrorCode, RepositoryName};
 use cargohold_registry::{Content, Placement, Registry};
 use futures_util::stream;
 use http::{Request, Response, StatusCode};
-use hyper::body::Incoming;
 
 use super::{continued, created, digest, parse_digest};
-use crate::{Body, error::ApiError, query::Query, request_body};
+use crate::{Body, error::ApiError, query::Query, request_body::RequestBody};
 
 pub(crate) async fn post(
     registry: &Registry,
     gate: &Gate,
     caller: Caller,
     push: &Permit<Push>,
-    request: Request<Incoming>,
+    request: Request<RequestBody>,
 ) -> Result<Response<Body>, ApiError> {
     let (head, body) = request.into_parts();
     let query = Query::of(&head.uri);
@@ -56,14 +55,14 @@ async fn mount(
 
 /// The body, if it is the blob of that digest. Some clients name a digest and bring no body: they want a session, unless what
 /// they named is the empty blob.
-async fn whole_blob(digest: Digest, body: Incoming) -> Option<Content> {
-    let content = request_body::content_if_any(body).await;
+async fn whole_blob(digest: Digest, body: RequestBody) -> Option<Content> {
+    let content = body.content_if_any().await;
     let empty = || (digest == Digest::of(digest.algorithm(), b"")).then(|| Box::pin(stream::empty()) as Content);
     content.or_else(empty)
 }
 
 /// What the session hashes by as bytes arrive. Only a hint: the digest at the end decides.
-fn algorithm(query: Query<'_>) -> Result<Algorithm, ApiError> {
+pub(crate) fn algorithm(query: Query<'_>) -> Result<Algorithm, ApiError> {
     let Some(name) = query.first("digest-algorithm") else { return Ok(Algorithm::Sha256) };
     name.parse().map_err(|_| {
         let message = format!("digest-algorithm {name:.100} is not supported: use sha256 or sha512");
