@@ -52,10 +52,15 @@ impl Api {
             access_log::Entry::new(id.clone(), connection.peer, request.method(), request.uri(), request.headers());
         let span = tracing::info_span!("request", id);
         let head = request.method() == Method::HEAD;
+        let activity = connection.activity.clone();
         let (answer, place) = self.admit(request, connection).instrument(span.clone()).await;
         let mut response = span.in_scope(|| answer.unwrap_or_else(ApiError::into_response));
         if head {
             response = without_body(response);
+        }
+        if activity.is_spent() {
+            // Said, so that the client sends its next request on another connection instead of into a closed one.
+            response.headers_mut().insert(header::CONNECTION, headers::CLOSE);
         }
         response.headers_mut().insert(headers::API_VERSION, headers::REGISTRY_2);
         response.headers_mut().insert(headers::REQUEST_ID, headers::value(id));

@@ -15,6 +15,7 @@ pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id"
 pub(crate) const REGISTRY_2: HeaderValue = HeaderValue::from_static("registry/2.0");
 pub(crate) const JSON: HeaderValue = HeaderValue::from_static("application/json");
 pub(crate) const OCTET_STREAM: HeaderValue = HeaderValue::from_static("application/octet-stream");
+pub(crate) const CLOSE: HeaderValue = HeaderValue::from_static("close");
 pub(crate) const BYTES: HeaderValue = HeaderValue::from_static("bytes");
 
 /// A `Link` to the next page: relative, since clients refuse other hosts and proxies change ours (RFC 8288).

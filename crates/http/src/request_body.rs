@@ -9,7 +9,7 @@ use bytes::{Bytes, BytesMut};
 use cargohold_registry::{Content, ContentError};
 use futures_util::{StreamExt, stream};
 use http_body_util::BodyExt;
-use hyper::body::{Body as _, Frame, Incoming};
+use hyper::body::{Body as _, Incoming};
 use tokio::time::timeout;
 
 use crate::server::{Activity, Unread};
@@ -22,12 +22,15 @@ pub(crate) struct RequestBody {
     connection: Arc<Activity>,
     /// There, while bytes are still to come and nobody asks for them.
     unread: Option<Unread>,
+    /// Its end was read.
+    ended: bool,
 }
 
 impl RequestBody {
     pub(crate) fn new(incoming: Incoming, stall: Duration, connection: Arc<Activity>) -> Self {
         let unread = (!incoming.is_end_stream()).then(|| connection.unread());
-        Self { incoming, stall, connection, unread }
+        let ended = incoming.is_end_stream();
+        Self { incoming, stall, connection, unread, ended }
     }
 
     /// Bytes that will come at least, as far as the request's head says.
@@ -69,19 +72,33 @@ impl RequestBody {
         self.unread = None;
         let chunk = loop {
             match timeout(self.stall, self.incoming.frame()).await {
-                Ok(frame) => match frame?.map(Frame::into_data) {
-                    Ok(Ok(data)) => break Ok(data),
-                    Ok(Err(_trailers)) => {}
-                    Err(broken) => break Err(broken.into()),
-                },
+                Ok(None) => {
+                    self.ended = true;
+                    return None;
+                }
+                Ok(Some(Ok(frame))) => {
+                    if let Ok(data) = frame.into_data() {
+                        break Ok(data);
+                    }
+                }
+                Ok(Some(Err(broken))) => break Err(broken.into()),
                 // Over HTTP/2 the bodies of a connection share a window. One that the server does not read may fill it,
                 // and then a client cannot send what it is asked for, however much it wants to.
                 Err(_elapsed) if self.connection.has_unread() => {}
                 Err(_elapsed) => return Some(Err(stalled(self.stall))),
             }
         };
-        self.unread = (!self.incoming.is_end_stream()).then(|| self.connection.unread());
+        self.ended = self.incoming.is_end_stream();
+        self.unread = (!self.ended).then(|| self.connection.unread());
         Some(chunk)
+    }
+}
+
+impl Drop for RequestBody {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.connection.give_up_body();
+        }
     }
 }
 

@@ -57,8 +57,34 @@ fn a_client_that_asks_in_vain_is_not_told_to_go_on() {
         wire.begin(method, &path, &headers);
         let answer = wire.answer();
         assert_eq!(answer.status, status, "{answer}");
+        answer.with("Connection", "close");
     }
     assert_eq!(upload.range(), "0-0");
+}
+
+#[test]
+fn a_connection_whose_requests_were_read_to_their_end_is_used_again() {
+    let repository = Registry::shared().repository();
+    let manifest = note("one of many");
+    let mut wire = repository.registry.connect();
+    for (method, path, content, status) in [
+        ("PUT", repository.path("manifests/chunked"), manifest.as_slice(), 201),
+        ("PUT", repository.path("manifests/latest"), b"{}", 400),
+        ("POST", repository.path(&format!("blobs/uploads/?digest={}", digest(""))), b"", 201),
+        ("POST", repository.path("blobs/uploads/"), b"", 202),
+    ] {
+        wire.begin(method, &path, &[("Transfer-Encoding", "chunked"), ("Content-Type", INDEX)]);
+        if !content.is_empty() {
+            wire.send_chunk(content);
+        }
+        wire.send_chunk(b"");
+        let answer = wire.answer().expect(status);
+        if path.ends_with("uploads/") {
+            // Nobody reads the body of a request that only opens a session.
+            continue;
+        }
+        answer.without("Connection");
+    }
 }
 
 #[test]

@@ -24,6 +24,7 @@ mod early_answers;
 mod empty_blobs;
 mod errors;
 mod interruptions;
+mod limits;
 mod manifest_references;
 mod manifest_rules;
 mod manifests;

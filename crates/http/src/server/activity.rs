@@ -15,6 +15,8 @@ use tokio::time::{Instant, sleep_until};
 pub(crate) struct Activity {
     /// The last request is one of HTTP/1 whose body comes after its head.
     has_body: AtomicBool,
+    /// The body of the last request was given up before its end.
+    gave_up: AtomicBool,
     requests: Mutex<Requests>,
     /// As many owners, beside this one, as there are [`Unread`] bodies.
     unread: Arc<()>,
@@ -41,6 +43,7 @@ impl Activity {
     /// A request has come; `has_body` says whether a body comes after it on an HTTP/1 connection.
     pub(super) fn request(self: &Arc<Self>, has_body: bool) -> UnderWay {
         self.has_body.store(has_body, Ordering::Relaxed);
+        self.gave_up.store(false, Ordering::Relaxed);
         self.requests().change(|under_way| under_way + 1);
         UnderWay(self.clone())
     }
@@ -48,6 +51,16 @@ impl Activity {
     /// Whether the client is thought to have more to send of its last request.
     pub(super) fn has_body(&self) -> bool {
         self.has_body.load(Ordering::Relaxed)
+    }
+
+    /// Says of the last request's body that nobody will read it to its end.
+    pub(crate) fn give_up_body(&self) {
+        self.gave_up.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether an HTTP/1 connection cannot be used again, since the rest of a body is in the way of the next request.
+    pub(crate) fn is_spent(&self) -> bool {
+        self.has_body() && self.gave_up.load(Ordering::Relaxed)
     }
 
     /// Whether there was a request yet.
