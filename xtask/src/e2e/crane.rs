@@ -18,6 +18,7 @@ pub(crate) fn flows(setting: Setting<'_>) {
     flow("copy to a second repository mounts the layers", copy_mounts);
     flow("append a layer, tag, validate", append);
     flow("an index and one of its platforms", index);
+    flow("delete a tag, then a manifest", delete);
 }
 
 fn push_and_pull(crane: &Tool, setting: &Setting<'_>) -> Result<()> {
@@ -80,6 +81,24 @@ fn index(crane: &Tool, setting: &Setting<'_>) -> Result<()> {
         &setting.images.children[1],
     )?;
     crane.run(&["validate", "--remote", &name])?;
+    Ok(())
+}
+
+/// crane deletes what it is told: a tag alone by its name, everything by the digest.
+fn delete(crane: &Tool, setting: &Setting<'_>) -> Result<()> {
+    const REPOSITORY: &str = "crane/deleted";
+    let layout = &setting.images.image;
+    let [one, two] = ["one", "two"].map(|tag| setting.registry.image(REPOSITORY, tag));
+    crane.clone().argument("push").argument(&layout.folder).run(&[&one])?;
+    crane.run(&["tag", &one, "two"])?;
+    crane.run(&["delete", &one])?;
+    setting.tags_are(REPOSITORY, &["two"])?;
+    crane.run(&["validate", "--remote", &two])?;
+    crane.run(&["delete", &setting.registry.image_by_digest(REPOSITORY, &layout.digest)])?;
+    setting.tags_are(REPOSITORY, &[])?;
+    ensure!(crane.run(&["digest", &two]).is_err(), "the tag of a deleted manifest is still there");
+    crane.clone().argument("push").argument(&layout.folder).run(&[&one])?;
+    crane.run(&["validate", "--remote", &one])?;
     Ok(())
 }
 

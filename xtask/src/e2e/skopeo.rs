@@ -22,6 +22,7 @@ pub(crate) fn flows(setting: Setting<'_>) {
     flow("the same image as docker schema 2", docker_schema_2);
     flow("copy from repository to repository", copy_across);
     flow("an index with all its platforms, and back into a layout", index);
+    flow("delete an image, and push it again", delete);
 }
 
 fn oci_image(skopeo: &Skopeo, setting: &Setting<'_>) -> Result<()> {
@@ -86,6 +87,21 @@ fn index(skopeo: &Skopeo, setting: &Setting<'_>) -> Result<()> {
     let (back, pushed) = (blobs_of_layout(&folder)?, index.blobs()?);
     ensure!(back == pushed, "the layout that came back has the blobs {back:?}, not {pushed:?}");
     Ok(())
+}
+
+/// skopeo deletes by the digest that a tag points to: the manifest goes, and with it all of its tags.
+fn delete(skopeo: &Skopeo, setting: &Setting<'_>) -> Result<()> {
+    const REPOSITORY: &str = "skopeo/deleted";
+    let image = &setting.images.image;
+    let [one, two] = ["one", "two"].map(|tag| remote(setting, REPOSITORY, tag));
+    for remote in [&one, &two] {
+        skopeo.copy(&["--preserve-digests", &image.oci_name(), remote])?;
+    }
+    skopeo.tool.clone().argument("delete").argument("--tls-verify=false").run(&[&one])?;
+    setting.tags_are(REPOSITORY, &[])?;
+    ensure!(skopeo.inspect(&["--raw", &two]).is_err(), "the other tag of a deleted manifest is still there");
+    skopeo.copy(&["--preserve-digests", &image.oci_name(), &one])?;
+    same("the digest", &skopeo.inspect(&["--format", "{{.Digest}}", &one])?, &image.digest)
 }
 
 struct Skopeo {
