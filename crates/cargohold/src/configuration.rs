@@ -24,7 +24,7 @@ use std::{
 
 use cargohold_access::Mode;
 use cargohold_http::{Limits, ServerOptions};
-use cargohold_registry::Validation;
+use cargohold_registry::{Lifetimes, Validation};
 
 use layers::Layers;
 pub(crate) use problem::ConfigurationError;
@@ -45,6 +45,8 @@ pub(crate) struct Configuration {
     pub(crate) root_directory: PathBuf,
     /// What may be pushed.
     pub(crate) validation: Validation,
+    /// How long things are left alone.
+    pub(crate) lifetimes: Lifetimes,
     /// What one client may have of the server.
     pub(crate) limits: Limits,
     /// How connections are treated.
@@ -61,6 +63,7 @@ impl Default for Configuration {
             auth: Mode::ThisMachine,
             root_directory: PathBuf::from("./cargohold-data"),
             validation: Validation::default(),
+            lifetimes: Lifetimes::default(),
             limits: Limits::default(),
             server: ServerOptions::default(),
             warnings: Vec::new(),

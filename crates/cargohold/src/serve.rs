@@ -69,8 +69,8 @@ fn raise_file_limit() {
 }
 
 async fn serve(listener: TcpListener, configuration: Configuration, folder: &DataFolder) -> anyhow::Result<()> {
-    let Configuration { auth, validation, limits, server, .. } = configuration;
-    let registry = open(folder, validation).await?;
+    let Configuration { auth, validation, lifetimes, limits, server, .. } = configuration;
+    let registry = open(folder, lifetimes, validation).await?;
     // From the banner on a signal is a request to stop in order.
     let stop = stop_asked_for()?;
     let machine = machine_name();
@@ -99,7 +99,7 @@ async fn serve(listener: TcpListener, configuration: Configuration, folder: &Dat
 }
 
 /// Opens the facts and the bytes of a data folder.
-async fn open(folder: &DataFolder, validation: Validation) -> anyhow::Result<Registry> {
+async fn open(folder: &DataFolder, lifetimes: Lifetimes, validation: Validation) -> anyhow::Result<Registry> {
     let metadata =
         Metadata::open(&folder.database(), now()).with_context(|| folder.database().display().to_string())?;
     // The folder itself is the store, wherever it is moved to.
@@ -110,7 +110,7 @@ async fn open(folder: &DataFolder, validation: Validation) -> anyhow::Result<Reg
     })?;
     folder.sync()?;
     let environment = Environment::new(now, || UploadId::from_uuid(Uuid::now_v7()));
-    Ok(Registry::new(metadata, store.id, disk, Lifetimes::default(), validation, environment))
+    Ok(Registry::new(metadata, store.id, disk, lifetimes, validation, environment))
 }
 
 fn machine_name() -> String {

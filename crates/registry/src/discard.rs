@@ -14,8 +14,6 @@ use crate::{Error, Registry};
 const STEP: u16 = 100;
 /// How long an object waits whose bytes could not be deleted.
 const RETRY: Duration = Duration::from_mins(10);
-/// The longest that something due waits for the worker, if nothing wakes it.
-const PAUSE: Duration = Duration::from_mins(1);
 
 impl Registry {
     pub(crate) async fn discard_forever(&self) {
@@ -29,7 +27,7 @@ impl Registry {
             }
             tokio::select! {
                 () = self.0.discards.notified() => {}
-                () = tokio::time::sleep(PAUSE) => {}
+                () = tokio::time::sleep(self.0.lifetimes.between_sweeps) => {}
             }
         }
     }

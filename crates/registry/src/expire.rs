@@ -1,15 +1,11 @@
 //! Expiry: an upload session that no byte came to for long ends in nothing, and its bytes are deleted.
 
-use std::time::Duration;
-
 use cargohold_metadata::ExpireUpload;
 
 use crate::{Error, Registry};
 
 /// Sessions ended in one step.
 const STEP: u16 = 100;
-/// How often it is looked for them.
-const PAUSE: Duration = Duration::from_mins(1);
 
 impl Registry {
     pub(crate) async fn expire_forever(&self) {
@@ -21,7 +17,7 @@ impl Registry {
                     tracing::error!(%error, cause = ?error, "idle uploads could not be ended, trying again later");
                 }
             }
-            tokio::time::sleep(PAUSE).await;
+            tokio::time::sleep(self.0.lifetimes.between_sweeps).await;
         }
     }
 

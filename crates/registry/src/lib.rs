@@ -45,7 +45,7 @@ pub struct Lifetimes {
     pub deleted: Duration,
     /// The bytes of a blob that was swept stay this long.
     pub swept_bytes: Duration,
-    /// How long the sweep rests when nothing is due.
+    /// How long the sweep, the discard worker and the expiry of uploads rest when nothing is due.
     pub between_sweeps: Duration,
     /// An upload session that no byte came to for this long ends in nothing.
     pub idle_upload: Duration,

@@ -86,6 +86,34 @@ pub(crate) const SETTINGS: &[Setting] = &[
         slot: &Field(Folder, |to| &mut to.root_directory),
     },
     Setting {
+        key: "uploads.expiry",
+        about: "How long an upload that no byte comes to can be resumed. Then its session and its bytes are given up.",
+        slot: &Field(Period(times(1, 366 * DAY)), |to| &mut to.lifetimes.idle_upload),
+    },
+    Setting {
+        key: "sweep.grace",
+        about: "How long a blob stays that no manifest refers to, from the last push that was told that it is there. Make it longer \
+                than your longest push takes.",
+        slot: &Field(Period(times(0, 366 * DAY)), |to| &mut to.lifetimes.unreferenced_blob),
+    },
+    Setting {
+        key: "sweep.window",
+        about: "How long what was deleted can come back: `cargohold repository undelete`. Until then its space is not free.",
+        slot: &Field(Period(times(0, 3660 * DAY)), |to| &mut to.lifetimes.deleted),
+    },
+    Setting {
+        key: "sweep.keep",
+        about: "How long the bytes of what was swept stay on disk, where a restored backup finds them again.",
+        slot: &Field(Period(times(0, 366 * DAY)), |to| &mut to.lifetimes.swept_bytes),
+    },
+    Setting {
+        key: "sweep.interval",
+        about: "How long the sweep, the deletion of bytes and the expiry of uploads rest when there is nothing to do.",
+        slot: &Field(Period(Duration::from_millis(10)..=Duration::from_secs(HOUR)), |to| {
+            &mut to.lifetimes.between_sweeps
+        }),
+    },
+    Setting {
         key: "validation.repositories.maxname",
         about: "The longest name of a repository that can be pushed to. What has a longer name already can still be pulled.",
         slot: &Field(Size(1..=255), |to| &mut to.validation.name_bytes),
@@ -120,6 +148,7 @@ const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;
 const MINUTE: u64 = 60;
 const HOUR: u64 = 60 * MINUTE;
+const DAY: u64 = 24 * HOUR;
 
 /// Between so many seconds and so many.
 const fn times(least: u64, most: u64) -> RangeInclusive<Duration> {
