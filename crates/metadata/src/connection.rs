@@ -182,3 +182,14 @@ impl<'c> Connection<'c> {
         ready(all())
     }
 }
+
+/// A digest as the database keeps it, in hexadecimal digits: for a list in JSON.
+pub(crate) fn hex(digest: &Digest) -> String {
+    use std::fmt::Write;
+    let bytes = digest.as_bytes();
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut digits, byte| {
+        // Writing to a string cannot fail.
+        let _ = write!(digits, "{byte:02x}");
+        digits
+    })
+}

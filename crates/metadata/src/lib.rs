@@ -15,6 +15,7 @@ mod ids;
 mod manifests;
 mod mounts;
 mod objects;
+mod purge;
 mod referrers;
 mod repositories;
 pub mod schema;
@@ -26,6 +27,7 @@ mod sweep_candidates;
 mod tags;
 mod timestamp;
 mod transaction;
+mod undelete;
 mod uploads;
 
 use std::path::Path;
@@ -39,7 +41,9 @@ pub use manifests::{
 };
 pub use mounts::Mount;
 pub use objects::{Discarded, ForgetObjects, LiveObject, MarkMissing, PostponeObjects};
+pub use purge::{Deleted, Purge, Purged};
 pub use referrers::Referrer;
+pub use repositories::DeleteRepository;
 pub use statement::Statement;
 pub use stores::{EnsureStore, Store};
 pub use sweep::{PostponeCandidate, SweepCandidate, SweepTimes, Swept};
@@ -47,6 +51,7 @@ pub use sweep_candidates::Candidate;
 pub use tags::DeleteTag;
 pub use timestamp::Timestamp;
 pub use transaction::{Grace, Transaction};
+pub use undelete::{NotUndeleted, UndeleteManifest, UndeleteRepository, UndeleteTag, Undeleted, Window};
 pub use uploads::{
     AdvanceUpload, CancelUpload, ClaimKey, ClaimUpload, ClaimedKey, Epoch, ExpireUpload, FinishUpload, Finished,
     StartUpload, Upload,
@@ -95,7 +100,9 @@ pub fn statements() -> impl Iterator<Item = &'static Statement> {
         manifests::STATEMENTS,
         mounts::STATEMENTS,
         objects::STATEMENTS,
+        purge::STATEMENTS,
         referrers::STATEMENTS,
+        repositories::DELETE_STATEMENTS,
         repositories::STATEMENTS,
         schema::STATEMENTS,
         stores::STATEMENTS,
@@ -106,6 +113,9 @@ pub fn statements() -> impl Iterator<Item = &'static Statement> {
         sweep::REPOSITORY_STATEMENTS,
         sweep_candidates::STATEMENTS,
         tags::STATEMENTS,
+        undelete::MANIFEST_STATEMENTS,
+        undelete::REPOSITORY_STATEMENTS,
+        undelete::TAG_STATEMENTS,
         uploads::STATEMENTS,
     ]
     .into_iter()

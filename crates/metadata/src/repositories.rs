@@ -1,6 +1,11 @@
 //! Repositories: found by name, made at the first upload, published with the first manifest.
 
+mod delete;
+
 use cargohold_oci::RepositoryName;
+
+pub use delete::DeleteRepository;
+pub(crate) use delete::STATEMENTS as DELETE_STATEMENTS;
 
 use crate::{
     Candidate, Error, Grace, Metadata, RepositoryId, Timestamp,

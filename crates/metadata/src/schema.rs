@@ -11,12 +11,14 @@ pub type Migration = (&'static str, &'static str);
 pub const SQLITE: &[Migration] = &[
     ("0001_content.sql", include_str!("../schema/sqlite/0001_content.sql")),
     ("0002_deletions.sql", include_str!("../schema/sqlite/0002_deletions.sql")),
+    ("0003_recovery.sql", include_str!("../schema/sqlite/0003_recovery.sql")),
 ];
 
 /// The steps for PostgreSQL, oldest first.
 pub const POSTGRES: &[Migration] = &[
     ("0001_content.sql", include_str!("../schema/postgres/0001_content.sql")),
     ("0002_deletions.sql", include_str!("../schema/postgres/0002_deletions.sql")),
+    ("0003_recovery.sql", include_str!("../schema/postgres/0003_recovery.sql")),
 ];
 
 /// The table that records which steps were applied, on either engine.

@@ -19,7 +19,8 @@ pub(crate) use payload::STATEMENTS as PAYLOAD_STATEMENTS;
 pub(crate) use repository::STATEMENTS as REPOSITORY_STATEMENTS;
 
 use crate::{
-    Candidate, Error, Timestamp, sweep_candidates,
+    Candidate, Error, Timestamp,
+    sweep_candidates::{self, Review},
     transaction::{Tx, sealed::Run},
 };
 
@@ -34,6 +35,31 @@ pub struct SweepTimes {
     pub window: Duration,
     /// The bytes of a swept blob stay this long.
     pub keep: Duration,
+}
+
+/// How long one candidate, and what it lets go, is left alone.
+#[derive(Clone, Copy, Debug)]
+struct Times {
+    now: Timestamp,
+    grace: Duration,
+    window: Duration,
+    keep: Duration,
+    purge: bool,
+}
+
+impl Times {
+    /// To be asked behind the lock of what the candidate is about: who makes it a candidate again holds that.
+    async fn of(tx: &mut Tx<'_>, candidate: Candidate, times: &SweepTimes) -> Result<Self, Error> {
+        let purge = sweep_candidates::is_purged(&mut tx.connection, candidate).await?;
+        let times = Self { now: times.now, grace: times.grace, window: times.window, keep: times.keep, purge };
+        let none = Duration::ZERO;
+        Ok(if purge { Self { grace: none, window: none, keep: none, ..times } } else { times })
+    }
+
+    /// When to look at what was let go.
+    fn review(&self, after: Timestamp) -> Review {
+        Review::from(after).with_purge(self.purge)
+    }
 }
 
 /// Looks at one candidate, and removes what it is if it may go.
@@ -52,7 +78,7 @@ pub enum Swept {
     Removed,
     /// Something needs it: it is a candidate no longer.
     Needed,
-    /// Its time has not ended: it is looked at again then.
+    /// Its time has not ended, or it goes in steps: it is looked at again then.
     Waits(Timestamp),
 }
 
@@ -68,9 +94,13 @@ impl Run for SweepCandidate {
             Candidate::Payload(payload) => payload::sweep(tx, payload).await?,
             Candidate::Blob(blob) => blob::sweep(tx, blob, times).await?,
         };
+        let purge = sweep_candidates::is_purged(&mut tx.connection, self.candidate).await?;
         // Behind what it is about, as everywhere: whoever makes it a candidate again waits for that row.
         match swept {
-            Swept::Waits(until) => sweep_candidates::note(&mut tx.connection, self.candidate, until).await?,
+            Swept::Waits(until) => {
+                let review = Review::from(until).with_purge(purge);
+                sweep_candidates::note(&mut tx.connection, self.candidate, review).await?;
+            }
             Swept::Removed | Swept::Needed => sweep_candidates::forget(&mut tx.connection, self.candidate).await?,
         }
         Ok(swept)
@@ -90,6 +120,8 @@ impl Run for PostponeCandidate {
     type Output = ();
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<(), Error> {
-        sweep_candidates::note(&mut tx.connection, self.candidate, self.until).await
+        let purge = sweep_candidates::is_purged(&mut tx.connection, self.candidate).await?;
+        let review = Review::from(self.until).with_purge(purge);
+        sweep_candidates::note(&mut tx.connection, self.candidate, review).await
     }
 }

@@ -10,15 +10,17 @@ use crate::{
 
 statements! {
     NOTE_CANDIDATE = "
-        insert into sweep_candidates (kind, repository_id, id, review_after) values ($1, $2, $3, $4)
-        on conflict (kind, repository_id, id) do update set review_after = excluded.review_after";
+        insert into sweep_candidates (kind, repository_id, id, review_after, purge) values ($1, $2, $3, $4, $5)
+        on conflict (kind, repository_id, id) do update set review_after = excluded.review_after, purge = excluded.purge";
     NOTE_CANDIDATES = "
-        insert into sweep_candidates (kind, repository_id, id, review_after)
+        insert into sweep_candidates (kind, repository_id, id, review_after, purge)
         select e.value ->> 'kind', cast(e.value ->> 'repository' as bigint), cast(e.value ->> 'id' as bigint),
-            cast($1 as bigint)
-        from json_each(cast($2 as text)) e
+            cast($1 as bigint), cast($2 as bigint)
+        from json_each(cast($3 as text)) e
         where true
-        on conflict (kind, repository_id, id) do update set review_after = excluded.review_after";
+        on conflict (kind, repository_id, id) do update set review_after = excluded.review_after, purge = excluded.purge";
+    FIND_PURGED_CANDIDATE = "
+        select 1 from sweep_candidates where kind = $1 and repository_id = $2 and id = $3 and purge = 1";
     FORGET_CANDIDATE = "delete from sweep_candidates where kind = $1 and repository_id = $2 and id = $3";
     LIST_DUE_CANDIDATES = "
         select kind, repository_id, id from sweep_candidates
@@ -69,6 +71,30 @@ impl FromRow for Candidate {
     }
 }
 
+/// When the sweeper looks at a candidate.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Review {
+    after: Timestamp,
+    purge: bool,
+}
+
+impl Review {
+    /// At `now`, and neither it nor what it alone holds waits for anything.
+    pub(crate) fn purge(now: Timestamp) -> Self {
+        Self { after: now, purge: true }
+    }
+
+    pub(crate) fn with_purge(self, purge: bool) -> Self {
+        Self { purge, ..self }
+    }
+}
+
+impl From<Timestamp> for Review {
+    fn from(after: Timestamp) -> Self {
+        Self { after, purge: false }
+    }
+}
+
 impl Metadata {
     /// The candidates that may be looked at, those that wait for longest first, at most `limit`.
     pub async fn due_candidates(&self, now: Timestamp, limit: u16) -> Result<Vec<Candidate>, Error> {
@@ -76,30 +102,41 @@ impl Metadata {
     }
 }
 
-/// Has the sweeper look at something after `review_after`.
+/// Has the sweeper look at something.
 pub(crate) async fn note(
     connection: &mut Connection<'_>,
     candidate: Candidate,
-    review_after: Timestamp,
+    review: impl Into<Review>,
 ) -> Result<(), Error> {
     let (kind, repository, id) = candidate.key();
-    connection.execute(&NOTE_CANDIDATE, &[kind.into(), repository.into(), id.into(), review_after.into()]).await?;
+    let Review { after, purge } = review.into();
+    let row = [kind.into(), repository.into(), id.into(), after.into(), i64::from(purge).into()];
+    connection.execute(&NOTE_CANDIDATE, &row).await?;
     Ok(())
 }
 
-/// Has the sweeper look at all of them after `review_after`.
+/// Has the sweeper look at all of them.
 pub(crate) async fn note_all(
     connection: &mut Connection<'_>,
     candidates: impl Iterator<Item = Candidate>,
-    review_after: Timestamp,
+    review: impl Into<Review>,
 ) -> Result<(), Error> {
+    let Review { after, purge } = review.into();
     let rows = candidates.map(|candidate| {
         let (kind, repository, id) = candidate.key();
         serde_json::json!({ "kind": kind, "repository": repository, "id": id })
     });
     let list = serde_json::Value::Array(rows.collect()).to_string();
-    connection.execute(&NOTE_CANDIDATES, &[review_after.into(), list.as_str().into()]).await?;
+    connection.execute(&NOTE_CANDIDATES, &[after.into(), i64::from(purge).into(), list.as_str().into()]).await?;
     Ok(())
+}
+
+/// Whether neither it nor what it alone holds waits for anything. To be asked behind the lock of what it is about.
+pub(crate) async fn is_purged(connection: &mut Connection<'_>, candidate: Candidate) -> Result<bool, Error> {
+    let (kind, repository, id) = candidate.key();
+    let found: Option<i64> =
+        connection.optional(&FIND_PURGED_CANDIDATE, &[kind.into(), repository.into(), id.into()]).await?;
+    Ok(found.is_some())
 }
 
 /// It is none any more.

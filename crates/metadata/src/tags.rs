@@ -5,7 +5,7 @@ use serde_json::json;
 
 use crate::{
     Error, ManifestId, Metadata, RepositoryId, Timestamp,
-    connection::{FromRow, Row, Value},
+    connection::{FromRow, Row, Value, hex},
     ids::Ids,
     repositories,
     statement::statements,
@@ -46,10 +46,24 @@ statements! {
         order by t.name"
         lock "for update of t";
     INSERT_REMOVALS = "
-        insert into tag_history (id, repository_id, name, old_manifest_id, new_manifest_id, at, cause)
+        insert into tag_history (id, repository_id, name, old_manifest_id, new_manifest_id, at, cause, deleted_with)
         select cast(e.value ->> 'id' as bigint), cast($1 as bigint), e.value ->> 'name',
-            cast(e.value ->> 'manifest' as bigint), null, cast($2 as bigint), cast($3 as text)
-        from json_each(cast($4 as text)) e";
+            cast(e.value ->> 'manifest' as bigint), null, cast($2 as bigint), cast($3 as text), cast($4 as bigint)
+        from json_each(cast($5 as text)) e";
+    /// Those that were set again since stay as they are.
+    RESTORE_TAGS = "
+        insert into tags (repository_id, name, manifest_id, subject, pushed_at)
+        select cast($1 as bigint), e.value ->> 'name', cast(e.value ->> 'manifest' as bigint),
+            unhex(e.value ->> 'subject'), cast($2 as bigint)
+        from json_each(cast($3 as text)) e
+        where true
+        on conflict (repository_id, name) do nothing
+        returning name, manifest_id";
+    INSERT_RESTORATIONS = "
+        insert into tag_history (id, repository_id, name, old_manifest_id, new_manifest_id, at, cause)
+        select cast(e.value ->> 'id' as bigint), cast($1 as bigint), e.value ->> 'name', null,
+            cast(e.value ->> 'manifest' as bigint), cast($2 as bigint), 'undelete'
+        from json_each(cast($3 as text)) e";
     DELETE_TAGS = "
         delete from tags
         where repository_id = $1 and name in (select e.value ->> 'name' from json_each(cast($2 as text)) e)";
@@ -67,14 +81,14 @@ impl FromRow for Tag {
     }
 }
 
-/// A tag that was removed, and what it named.
+/// What a tag names, or named.
 #[derive(Debug)]
-pub(crate) struct Removed {
-    name: String,
+pub(crate) struct Place {
+    pub(crate) name: String,
     pub(crate) manifest: ManifestId,
 }
 
-impl FromRow for Removed {
+impl FromRow for Place {
     fn from_row(row: &Row<'_>) -> Result<Self, Error> {
         Ok(Self { name: row.text(0)?.to_owned(), manifest: ManifestId(row.integer(1)?) })
     }
@@ -105,25 +119,27 @@ impl Run for DeleteTag {
     async fn run(&self, tx: &mut Tx<'_>) -> Result<bool, Error> {
         let Some(repository) = repositories::hold(tx, &self.repository).await? else { return Ok(false) };
         let tag = [repository.into(), self.tag.as_str().into()];
-        let Some(tag) = tx.connection.optional::<Removed>(&FIND_TAG_TO_DELETE, &tag).await? else { return Ok(false) };
-        remove(tx, repository, &[tag], "delete", self.now).await?;
+        let Some(tag) = tx.connection.optional::<Place>(&FIND_TAG_TO_DELETE, &tag).await? else { return Ok(false) };
+        remove(tx, repository, &[tag], None, self.now).await?;
         Ok(true)
     }
 }
 
-/// Removes the tags that name any of the deleted `manifests`, a list of ids as JSON, and those that clients keep about them.
+/// Removes the tags that name any of the deleted `manifests`, a list of ids as JSON, and those that clients keep about them; all
+/// of it goes with `root`.
 pub(crate) async fn remove_with_manifests(
     tx: &mut Tx<'_>,
     repository: RepositoryId,
+    root: ManifestId,
     manifests: &str,
     now: Timestamp,
-) -> Result<Vec<Removed>, Error> {
+) -> Result<Vec<Place>, Error> {
     let list = [manifests.into(), repository.into()];
-    let mut tags: Vec<Removed> = tx.connection.all(&FIND_TAGS_OF_MANIFESTS, &list).await?;
-    tags.extend(tx.connection.all::<Removed>(&FIND_TAGS_ABOUT_MANIFESTS, &list).await?);
+    let mut tags: Vec<Place> = tx.connection.all(&FIND_TAGS_OF_MANIFESTS, &list).await?;
+    tags.extend(tx.connection.all::<Place>(&FIND_TAGS_ABOUT_MANIFESTS, &list).await?);
     tags.sort_by(|one, other| one.name.cmp(&other.name));
     tags.dedup_by(|one, other| one.name == other.name);
-    remove(tx, repository, &tags, "manifest deleted", now).await?;
+    remove(tx, repository, &tags, Some(root), now).await?;
     Ok(tags)
 }
 
@@ -131,20 +147,47 @@ pub(crate) async fn remove_with_manifests(
 async fn remove(
     tx: &mut Tx<'_>,
     repository: RepositoryId,
-    tags: &[Removed],
-    cause: &'static str,
+    tags: &[Place],
+    deleted_with: Option<ManifestId>,
     now: Timestamp,
 ) -> Result<(), Error> {
     if tags.is_empty() {
         return Ok(());
     }
-    let first = Ids::take(&mut tx.connection, tags.len()).await?;
-    let rows = (first..).zip(tags).map(|(id, tag)| json!({ "id": id, "name": tag.name, "manifest": tag.manifest.0 }));
-    let list = serde_json::Value::Array(rows.collect()).to_string();
-    let history = [repository.into(), now.into(), cause.into(), list.as_str().into()];
+    let list = history(tx, tags).await?;
+    let cause = if deleted_with.is_some() { "manifest deleted" } else { "delete" };
+    let history = [repository.into(), now.into(), cause.into(), deleted_with.into(), list.as_str().into()];
     tx.connection.execute(&INSERT_REMOVALS, &history).await?;
     tx.connection.execute(&DELETE_TAGS, &[repository.into(), list.as_str().into()]).await?;
     Ok(())
+}
+
+/// Has tags name again what they named, unless they name something by now; answers how many do.
+pub(crate) async fn restore(
+    tx: &mut Tx<'_>,
+    repository: RepositoryId,
+    tags: &[Place],
+    now: Timestamp,
+) -> Result<usize, Error> {
+    let row = |tag: &Place| {
+        let subject = Tag::parse(&tag.name).ok().and_then(|name| name.subject());
+        json!({ "name": tag.name, "manifest": tag.manifest.0, "subject": subject.map(|subject| hex(&subject)) })
+    };
+    let list = serde_json::Value::Array(tags.iter().map(row).collect()).to_string();
+    let rows = [repository.into(), now.into(), list.as_str().into()];
+    let restored: Vec<Place> = tx.connection.all(&RESTORE_TAGS, &rows).await?;
+    if !restored.is_empty() {
+        let list = history(tx, &restored).await?;
+        tx.connection.execute(&INSERT_RESTORATIONS, &[repository.into(), now.into(), list.as_str().into()]).await?;
+    }
+    Ok(restored.len())
+}
+
+/// What the history is told of tags, as one parameter.
+async fn history(tx: &mut Tx<'_>, tags: &[Place]) -> Result<String, Error> {
+    let first = Ids::take(&mut tx.connection, tags.len()).await?;
+    let rows = (first..).zip(tags).map(|(id, tag)| json!({ "id": id, "name": tag.name, "manifest": tag.manifest.0 }));
+    Ok(serde_json::Value::Array(rows.collect()).to_string())
 }
 
 /// Has a tag name a manifest, and writes where it pointed before into its history.

@@ -5,6 +5,7 @@ mod manifests;
 mod schema;
 mod sharing;
 mod sweep;
+mod undelete;
 mod uploads;
 
 use std::{sync::atomic::AtomicU64, sync::atomic::Ordering, time::Duration};

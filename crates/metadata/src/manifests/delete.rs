@@ -95,7 +95,7 @@ impl Run for DeleteManifest {
             deleted.manifests += fallen.len();
             let candidates = fallen.iter().map(|manifest| Candidate::Manifest(repository, *manifest));
             sweep_candidates::note_all(&mut tx.connection, candidates, self.window.until).await?;
-            let (tags, let_go) = self.let_go(tx, repository, &fallen).await?;
+            let (tags, let_go) = self.let_go(tx, repository, root, &fallen).await?;
             deleted.tags += tags;
             fallen = self.mark_unheld(tx, root, &let_go).await?;
         }
@@ -109,10 +109,11 @@ impl DeleteManifest {
         &self,
         tx: &mut Tx<'_>,
         repository: RepositoryId,
+        root: ManifestId,
         fallen: &[ManifestId],
     ) -> Result<(usize, Vec<ManifestId>), Error> {
         let list = list(fallen);
-        let removed = tags::remove_with_manifests(tx, repository, &list, self.window.now).await?;
+        let removed = tags::remove_with_manifests(tx, repository, root, &list, self.window.now).await?;
         let mut let_go: Vec<ManifestId> = removed.iter().map(|tag| tag.manifest).collect();
         let_go.extend(tx.connection.all::<ManifestId>(&FIND_CHILDREN, &[list.as_str().into()]).await?);
         let_go.extend(tx.connection.all::<ManifestId>(&FIND_REFERRERS, &[list.as_str().into()]).await?);

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::{
     BlobId, Error, ManifestId, PayloadId, RepositoryId, Timestamp,
-    connection::{FromRow, Row},
+    connection::{FromRow, Row, hex},
     repositories,
     statement::statements,
     tags,
@@ -259,15 +259,4 @@ fn kind(role: Role) -> &'static str {
         Role::Layer => "layer",
         Role::Child => "child",
     }
-}
-
-/// A digest as the database keeps it, in hexadecimal digits.
-fn hex(digest: &Digest) -> String {
-    use std::fmt::Write;
-    let bytes = digest.as_bytes();
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut digits, byte| {
-        // Writing to a string cannot fail.
-        let _ = write!(digits, "{byte:02x}");
-        digits
-    })
 }

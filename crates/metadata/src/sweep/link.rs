@@ -1,6 +1,6 @@
 //! A blob's link to a repository.
 
-use super::{SweepTimes, Swept};
+use super::{SweepTimes, Swept, Times};
 use crate::{
     BlobId, Candidate, Error, RepositoryId, Timestamp,
     connection::{FromRow, Row},
@@ -45,6 +45,7 @@ pub(super) async fn sweep(
 ) -> Result<Swept, Error> {
     let key = [repository.into(), blob.into()];
     let Some(link) = tx.connection.optional::<Link>(&LOCK_LINK, &key).await? else { return Ok(Swept::Needed) };
+    let times = Times::of(tx, Candidate::Link(repository, blob), times).await?;
     let until = match (link.deleted_at, link.unreferenced_since) {
         (Some(deleted), _) => deleted.plus(times.window),
         (None, Some(since)) => {
@@ -58,7 +59,7 @@ pub(super) async fn sweep(
     if until > times.now {
         return Ok(Swept::Waits(until));
     }
-    remove(tx, repository, blob, times.now).await?;
+    remove(tx, repository, blob, &times).await?;
     Ok(Swept::Removed)
 }
 
@@ -67,11 +68,11 @@ pub(super) async fn remove(
     tx: &mut Tx<'_>,
     repository: RepositoryId,
     blob: BlobId,
-    now: Timestamp,
+    times: &Times,
 ) -> Result<(), Error> {
     let key = [repository.into(), blob.into()];
     tx.connection.execute(&UNRESOLVE_BLOB_REFERENCES, &[blob.into(), repository.into()]).await?;
     tx.connection.execute(&UNRESOLVE_CONFIG_BLOBS, &key).await?;
     tx.connection.execute(&DELETE_LINK, &key).await?;
-    sweep_candidates::note(&mut tx.connection, Candidate::Blob(blob), now).await
+    sweep_candidates::note(&mut tx.connection, Candidate::Blob(blob), times.review(times.now)).await
 }

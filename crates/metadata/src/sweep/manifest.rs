@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{SweepTimes, Swept};
+use super::{SweepTimes, Swept, Times};
 use crate::{
     BlobId, Candidate, Error, ManifestId, PayloadId, RepositoryId, Timestamp,
     connection::{FromRow, Row},
@@ -62,11 +62,12 @@ pub(super) async fn sweep(
     let links: Vec<BlobId> = tx.connection.all(&LOCK_REFERENCED_LINKS, &[repository.into(), manifest.into()]).await?;
     let found = tx.connection.optional::<Deleted>(&LOCK_DELETED_MANIFEST, &[manifest.into()]).await?;
     let Some(Deleted { payload, deleted_at: Some(deleted_at) }) = found else { return Ok(Swept::Needed) };
+    let times = Times::of(tx, Candidate::Manifest(repository, manifest), times).await?;
     let until = deleted_at.plus(times.window);
     if until > times.now {
         return Ok(Swept::Waits(until));
     }
-    remove(tx, repository, manifest, payload, &links, times).await?;
+    remove(tx, repository, manifest, payload, &links, &times).await?;
     Ok(Swept::Removed)
 }
 
@@ -77,17 +78,17 @@ pub(super) async fn remove(
     manifest: ManifestId,
     payload: PayloadId,
     links: &[BlobId],
-    times: &SweepTimes,
+    times: &Times,
 ) -> Result<(), Error> {
     tx.connection.execute(&DELETE_REFERENCES, &[manifest.into()]).await?;
     tx.connection.execute(&UNRESOLVE_CHILD_REFERENCES, &[manifest.into(), repository.into()]).await?;
     tx.connection.execute(&DELETE_MANIFEST, &[manifest.into()]).await?;
-    sweep_candidates::note(&mut tx.connection, Candidate::Payload(payload), times.now).await?;
+    sweep_candidates::note(&mut tx.connection, Candidate::Payload(payload), times.review(times.now)).await?;
     let links = list(links);
     let freed = [times.now.into(), repository.into(), links.as_str().into()];
     let freed: Vec<BlobId> = tx.connection.all(&FREE_LINKS, &freed).await?;
     let freed = freed.into_iter().map(|blob| Candidate::Link(repository, blob));
-    sweep_candidates::note_all(&mut tx.connection, freed, times.now.plus(times.grace)).await
+    sweep_candidates::note_all(&mut tx.connection, freed, times.review(times.now.plus(times.grace))).await
 }
 
 /// Blobs as one parameter.

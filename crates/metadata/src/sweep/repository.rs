@@ -3,9 +3,9 @@
 //! What a deleted one has goes in steps of a bounded size, one transaction each: manifests, then links, then uploads, then the history
 //! of its tags, and the repository's row last.
 
-use super::{SweepTimes, Swept, link, manifest};
+use super::{SweepTimes, Swept, Times, link, manifest};
 use crate::{
-    BlobId, Error, ManifestId, PayloadId, RepositoryId, Timestamp,
+    BlobId, Candidate, Error, ManifestId, PayloadId, RepositoryId, Timestamp,
     connection::{FromRow, Row},
     statement::statements,
     transaction::Tx,
@@ -68,6 +68,7 @@ pub(super) async fn sweep(tx: &mut Tx<'_>, repository: RepositoryId, times: &Swe
     let Some(found) = tx.connection.optional::<Repository>(&LOCK_REPOSITORY, &row).await? else {
         return Ok(Swept::Needed);
     };
+    let times = Times::of(tx, Candidate::Repository(repository), times).await?;
     let until = match found {
         Repository { deleted_at: Some(deleted_at), .. } => deleted_at.plus(times.window),
         Repository { published: true, .. } => return Ok(Swept::Needed),
@@ -77,7 +78,7 @@ pub(super) async fn sweep(tx: &mut Tx<'_>, repository: RepositoryId, times: &Swe
         return Ok(Swept::Waits(until));
     }
     if found.deleted_at.is_some() {
-        return if empty_a_step(tx, repository, times).await? {
+        return if empty_a_step(tx, repository, &times).await? {
             remove(tx, repository).await
         } else {
             Ok(Swept::Waits(times.now))
@@ -95,7 +96,7 @@ async fn remove(tx: &mut Tx<'_>, repository: RepositoryId) -> Result<Swept, Erro
 }
 
 /// Removes a part of what a repository has. True if there is nothing left.
-async fn empty_a_step(tx: &mut Tx<'_>, repository: RepositoryId, times: &SweepTimes) -> Result<bool, Error> {
+async fn empty_a_step(tx: &mut Tx<'_>, repository: RepositoryId, times: &Times) -> Result<bool, Error> {
     let manifests: Vec<Manifest> = tx.connection.all(&LIST_MANIFESTS, &[repository.into(), MANIFESTS.into()]).await?;
     for found in &manifests {
         let links: Vec<BlobId> = tx.connection.all(&LIST_BLOBS_OF_MANIFEST, &[found.id.into()]).await?;
@@ -107,7 +108,7 @@ async fn empty_a_step(tx: &mut Tx<'_>, repository: RepositoryId, times: &SweepTi
     }
     let links: Vec<BlobId> = tx.connection.all(&LIST_LINKS, &[repository.into(), ROWS.into()]).await?;
     for blob in &links {
-        link::remove(tx, repository, *blob, times.now).await?;
+        link::remove(tx, repository, *blob, times).await?;
     }
     let discard = [times.now.into(), repository.into(), ROWS.into()];
     tx.connection.execute(&DISCARD_STAGED_OF_REPOSITORY, &discard).await?;

@@ -204,6 +204,15 @@ proptest! {
                 delete_in_model(&mut live, root);
                 let deleted = facts.delete(&content(root)).await.map_or(0, |deleted| deleted.manifests);
                 assert_eq!(deleted, before - live.len());
+                if deleted > 0 {
+                    // There and back again: it takes along and brings back the same.
+                    let tags = facts.tags("a").await;
+                    let undeleted = facts.undelete(&content(root), now()).await.unwrap();
+                    assert_eq!(undeleted.manifests, deleted);
+                    assert_eq!(facts.tags("a").await.len(), tags.len() + undeleted.tags);
+                    assert_eq!(facts.delete(&content(root)).await.unwrap(), DeletedManifests { manifests: deleted, tags: undeleted.tags });
+                    assert_eq!(facts.tags("a").await, tags);
+                }
                 for place in 0..nodes.len() {
                     assert_eq!(facts.has(&content(place)).await, live.contains_key(&place), "manifest {place}");
                 }

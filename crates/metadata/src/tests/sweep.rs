@@ -7,8 +7,8 @@ use proptest::prelude::*;
 
 use super::{Facts, HOUR, digest, finish, grace, key, manifest, name, now};
 use crate::{
-    ClaimKey, DeleteBlob, DeleteManifest, FinishUpload, Grace, Mount, PutManifest, ReferencedContent, SweepCandidate,
-    SweepTimes, Swept, Timestamp,
+    ClaimKey, DeleteBlob, DeleteManifest, DeleteRepository, Deleted, FinishUpload, Grace, Mount, Purge, PutManifest,
+    ReferencedContent, SweepCandidate, SweepTimes, Swept, Timestamp, UndeleteManifest, UndeleteRepository, Window,
 };
 
 const DAY: Duration = Duration::from_hours(24);
@@ -16,7 +16,7 @@ const WEEK: Duration = Duration::from_hours(7 * 24);
 
 impl Facts {
     /// Looks at every candidate that is due, until none is.
-    async fn sweep(&self, now: Timestamp) -> Vec<Swept> {
+    pub(super) async fn sweep(&self, now: Timestamp) -> Vec<Swept> {
         let times = SweepTimes { now, grace: DAY, window: WEEK, keep: DAY };
         let mut swept = Vec::new();
         loop {
@@ -134,14 +134,8 @@ async fn a_deleted_repository_goes_with_all_that_it_has() {
     facts.put("a", "index", &references, &["v1"]).await.unwrap();
     facts.start("a").await;
     facts.put("b", "kept", &[], &["v1"]).await.unwrap();
-    let connection = rusqlite::Connection::open(facts.folder.path().join("facts.db")).unwrap();
-    let delete = format!(
-        "update repositories set deleted_at = {now} where name = 'a';
-         insert into sweep_candidates select 'repository', id, id, {now} from repositories where name = 'a'
-            on conflict do update set review_after = {now}",
-        now = now().micros()
-    );
-    connection.execute_batch(&delete).unwrap();
+    let delete = DeleteRepository { repository: name("a"), window: Grace { now: now(), until: now().plus(WEEK) } };
+    assert!(facts.metadata.run(delete).await.unwrap());
     facts.sweep(now().plus(HOUR)).await;
     assert_eq!(facts.count("repositories"), "2");
     facts.sweep(now().plus(WEEK)).await;
@@ -167,6 +161,11 @@ enum Step {
     Put { manifest: usize, layers: Vec<usize>, children: Vec<usize>, sparse: bool, tagged: bool },
     DeleteManifest(usize),
     DeleteBlob(usize),
+    DeleteRepository,
+    UndeleteManifest(usize),
+    UndeleteRepository,
+    PurgeManifest(usize),
+    PurgeRepository,
     Sweep,
 }
 
@@ -181,6 +180,11 @@ fn step() -> impl Strategy<Value = (bool, u64, Step)> {
         4 => put,
         2 => (0..4usize).prop_map(Step::DeleteManifest),
         1 => (0..4usize).prop_map(Step::DeleteBlob),
+        1 => Just(Step::DeleteRepository),
+        2 => (0..4usize).prop_map(Step::UndeleteManifest),
+        1 => Just(Step::UndeleteRepository),
+        1 => (0..4usize).prop_map(Step::PurgeManifest),
+        1 => Just(Step::PurgeRepository),
         2 => Just(Step::Sweep),
     ];
     (any::<bool>(), 0..80u64, step)
@@ -226,10 +230,34 @@ impl Story {
                 let digest = digest(&format!("blob {blob}"));
                 self.facts.metadata.run(DeleteBlob { repository: name(repository), digest, window }).await.unwrap();
             }
+            Step::DeleteRepository => {
+                let window = Grace { now: self.now, until: self.now.plus(WEEK) };
+                self.facts.metadata.run(DeleteRepository { repository: name(repository), window }).await.unwrap();
+            }
+            Step::UndeleteManifest(which) => {
+                let Some((repository, content)) = self.put.get(*which) else { return };
+                let window = Window { now: self.now, length: WEEK };
+                let undelete = UndeleteManifest { repository: name(repository), digest: digest(content), window };
+                self.facts.metadata.run(undelete).await.unwrap().ok();
+            }
+            Step::UndeleteRepository => {
+                let window = Window { now: self.now, length: WEEK };
+                let undelete = UndeleteRepository { repository: name(repository), window };
+                self.facts.metadata.run(undelete).await.unwrap().ok();
+            }
+            Step::PurgeManifest(which) => {
+                let Some((repository, content)) = self.put.get(*which) else { return };
+                self.purge(repository, Deleted::Manifest(digest(content))).await;
+            }
+            Step::PurgeRepository => self.purge(repository, Deleted::Repository).await,
             Step::Sweep => {
                 self.facts.sweep(self.now).await;
             }
         }
+    }
+
+    async fn purge(&self, repository: &str, deleted: Deleted) {
+        self.facts.metadata.run(Purge { repository: name(repository), deleted, now: self.now }).await.unwrap();
     }
 
     async fn push(&self, repository: &str, content: &str) {
@@ -283,6 +311,7 @@ const BROKEN: &[(&str, &str)] = &[
 
 const LEFT_OVER: &[(&str, &str)] = &[
     ("a candidate", "select kind from sweep_candidates"),
+    ("a deleted repository", "select id from repositories where deleted_at is not null"),
     ("a deleted manifest", "select id from manifests where deleted_at is not null"),
     ("a payload of nothing", "select id from manifest_payloads where id not in (select payload_id from manifests)"),
     (
@@ -311,7 +340,8 @@ proptest! {
                     assert_eq!(story.facts.ask(query), [""; 0], "{what} after {step:?}");
                 }
             }
-            let live = "select id from manifests where deleted_at is null";
+            let live = "select m.id from manifests m join repositories r on r.id = m.repository_id
+                where m.deleted_at is null and r.deleted_at is null";
             let before = story.facts.ask(live);
             for weeks in 1..6 {
                 story.facts.sweep(story.now.plus(WEEK * weeks)).await;

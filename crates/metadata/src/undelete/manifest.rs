@@ -1,0 +1,131 @@
+//! A manifest, with all that its deletion took along.
+
+use cargohold_oci::{Digest, RepositoryName};
+use serde_json::json;
+
+use super::{NotUndeleted, Undeleted, Window};
+use crate::{
+    BlobId, Candidate, Error, ManifestId, RepositoryId, Timestamp,
+    connection::{FromRow, Row},
+    repositories,
+    statement::statements,
+    sweep_candidates,
+    tags::{self, Place},
+    transaction::{Tx, sealed::Run},
+};
+
+statements! {
+    FIND_MANIFEST_TO_UNDELETE = "
+        select m.deleted_with, m.deleted_at
+        from manifest_payloads p join manifests m on m.payload_id = p.id
+        where p.digest = $1 and m.repository_id = $2";
+    /// What the deleted manifests of a group refer to, locked in the order of their ids, and before the manifests.
+    LOCK_LINKS_OF_GROUP = "
+        select l.blob_id from repository_blobs l
+        where l.repository_id = $1
+            and l.blob_id in (
+                select f.blob_id from manifests m join manifest_references f on f.manifest_id = m.id
+                where m.deleted_with = $2)
+        order by l.blob_id"
+        lock "for no key update";
+    LOCK_GROUP = "
+        select id, deleted_at from manifests where deleted_with = $1
+        order by id"
+        lock "for no key update";
+    UNMARK_LINKS = "
+        update repository_blobs set deleted_at = null, unreferenced_since = null
+        where repository_id = $1
+            and blob_id in (select cast(e.value ->> 'id' as bigint) from json_each(cast($2 as text)) e)";
+    UNMARK_MANIFESTS = "
+        update manifests set deleted_at = null, deleted_with = null
+        where id in (select cast(e.value ->> 'id' as bigint) from json_each(cast($1 as text)) e)";
+    /// The tags that went with a group and whose manifests are there again.
+    LIST_TAGS_OF_GROUP = "
+        select h.name, h.old_manifest_id
+        from tag_history h join manifests m on m.repository_id = h.repository_id and m.id = h.old_manifest_id
+        where h.deleted_with = $1 and h.at = $2 and m.deleted_at is null
+        order by h.name";
+}
+
+/// Brings a manifest back.
+#[derive(Debug)]
+pub struct UndeleteManifest {
+    /// The repository.
+    pub repository: RepositoryName,
+    /// The manifest.
+    pub digest: Digest,
+    /// For how long it can come back.
+    pub window: Window,
+}
+
+/// A manifest that may be deleted: with which other one, and when.
+pub(super) struct Deletion {
+    root: Option<ManifestId>,
+    at: Option<Timestamp>,
+}
+
+impl FromRow for Deletion {
+    fn from_row(row: &Row<'_>) -> Result<Self, Error> {
+        Ok(Self {
+            root: row.optional_integer(0)?.map(ManifestId),
+            at: row.optional_integer(1)?.map(Timestamp::from_micros),
+        })
+    }
+}
+
+struct Member {
+    id: ManifestId,
+    deleted_at: Timestamp,
+}
+
+impl FromRow for Member {
+    fn from_row(row: &Row<'_>) -> Result<Self, Error> {
+        Ok(Self { id: ManifestId(row.integer(0)?), deleted_at: Timestamp::from_micros(row.integer(1)?) })
+    }
+}
+
+impl Run for UndeleteManifest {
+    type Output = Result<Undeleted, NotUndeleted>;
+
+    async fn run(&self, tx: &mut Tx<'_>) -> Result<Self::Output, Error> {
+        let Some(repository) = repositories::hold(tx, &self.repository).await? else {
+            return Ok(Err(NotUndeleted::Unknown));
+        };
+        let find = [(&self.digest).into(), repository.into()];
+        match tx.connection.optional::<Deletion>(&FIND_MANIFEST_TO_UNDELETE, &find).await? {
+            Some(deletion) => undelete(tx, repository, deletion, self.window).await,
+            None => Ok(Err(NotUndeleted::Unknown)),
+        }
+    }
+}
+
+/// Brings back what was deleted together.
+pub(super) async fn undelete(
+    tx: &mut Tx<'_>,
+    repository: RepositoryId,
+    deletion: Deletion,
+    window: Window,
+) -> Result<Result<Undeleted, NotUndeleted>, Error> {
+    let Deletion { root: Some(root), at: Some(at) } = deletion else { return Ok(Err(NotUndeleted::NotDeleted)) };
+    let links: Vec<BlobId> = tx.connection.all(&LOCK_LINKS_OF_GROUP, &[repository.into(), root.into()]).await?;
+    let group: Vec<Member> = tx.connection.all(&LOCK_GROUP, &[root.into()]).await?;
+    // One that was put again since belongs to no group, and one that was deleted again then does not go with the others.
+    let group: Vec<ManifestId> =
+        group.into_iter().filter_map(|member| (member.deleted_at == at).then_some(member.id)).collect();
+    let purged = sweep_candidates::is_purged(&mut tx.connection, Candidate::Manifest(repository, root)).await?;
+    if group.is_empty() || purged || window.has_ended(at) {
+        return Ok(Err(NotUndeleted::TooLate));
+    }
+    let list = list(links.iter().map(|blob| blob.0));
+    tx.connection.execute(&UNMARK_LINKS, &[repository.into(), list.as_str().into()]).await?;
+    let list = self::list(group.iter().map(|manifest| manifest.0));
+    tx.connection.execute(&UNMARK_MANIFESTS, &[list.as_str().into()]).await?;
+    let tags: Vec<Place> = tx.connection.all(&LIST_TAGS_OF_GROUP, &[root.into(), at.into()]).await?;
+    let tags = tags::restore(tx, repository, &tags, window.now).await?;
+    Ok(Ok(Undeleted { manifests: group.len(), tags }))
+}
+
+/// Ids as one parameter.
+fn list(ids: impl Iterator<Item = i64>) -> String {
+    serde_json::Value::Array(ids.map(|id| json!({ "id": id })).collect()).to_string()
+}
