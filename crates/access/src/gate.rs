@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use cargohold_oci::RepositoryName;
 
-use crate::permit::{CatalogPermit, Permit, PullAnywhere, Right};
+use crate::permit::{CatalogPermit, OperatorPermit, Permit, PullAnywhere, Right};
 
 /// How callers are told apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +21,8 @@ pub enum Mode {
 pub enum Caller {
     /// Somebody who showed no credentials.
     Anonymous,
+    /// Somebody who may open what only the registry's own user may open: the socket in its data folder, or that folder.
+    Operator,
 }
 
 /// What a request says about where it comes from.
@@ -81,24 +83,32 @@ impl Gate {
         }
     }
 
+    /// The permit to see and steer the registry itself, if the caller may.
+    pub fn operator(&self, caller: Caller) -> Option<OperatorPermit> {
+        match caller {
+            Caller::Operator => Some(OperatorPermit::new()),
+            Caller::Anonymous => None,
+        }
+    }
+
     /// The permit to see which repositories there are.
     pub fn catalog(&self, caller: Caller) -> CatalogPermit {
         match (self.mode, caller) {
-            (Mode::ThisMachine | Mode::Open, Caller::Anonymous) => CatalogPermit::new(),
+            (_, Caller::Operator) | (Mode::ThisMachine | Mode::Open, Caller::Anonymous) => CatalogPermit::new(),
         }
     }
 
     /// The permit to read from every repository, if the caller may.
     pub fn pull_anywhere(&self, caller: Caller) -> Option<PullAnywhere> {
         match (self.mode, caller) {
-            (Mode::ThisMachine | Mode::Open, Caller::Anonymous) => Some(PullAnywhere::new()),
+            (_, Caller::Operator) | (Mode::ThisMachine | Mode::Open, Caller::Anonymous) => Some(PullAnywhere::new()),
         }
     }
 
     /// The permit for `R` on a repository, whether or not there is one of that name.
     pub fn permit<R: Right>(&self, caller: Caller, repository: RepositoryName) -> Permit<R> {
         match (self.mode, caller) {
-            (Mode::ThisMachine | Mode::Open, Caller::Anonymous) => Permit::new(repository),
+            (_, Caller::Operator) | (Mode::ThisMachine | Mode::Open, Caller::Anonymous) => Permit::new(repository),
         }
     }
 }
@@ -138,6 +148,14 @@ mod tests {
             let caller = gate.admit(to("localhost:5000")).unwrap();
             assert_eq!(gate.permit::<Pull>(caller, name.clone()).repository(), &name);
             assert_eq!(format!("{:?}", gate.permit::<Push>(caller, name)), "Permit(push team/app)");
+        }
+    }
+
+    #[test]
+    fn only_the_operator_steers_the_registry() {
+        for mode in [Mode::ThisMachine, Mode::Open] {
+            assert!(Gate::new(mode).operator(Caller::Anonymous).is_none());
+            assert!(Gate::new(mode).operator(Caller::Operator).is_some());
         }
     }
 

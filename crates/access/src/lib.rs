@@ -16,4 +16,4 @@ mod gate;
 mod permit;
 
 pub use gate::{Caller, Gate, Mode, Provenance, Refusal};
-pub use permit::{CatalogPermit, Delete, Permit, Pull, PullAnywhere, Push, Right};
+pub use permit::{CatalogPermit, Delete, OperatorPermit, Permit, Pull, PullAnywhere, Push, Right};

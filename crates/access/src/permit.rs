@@ -77,6 +77,16 @@ impl PullAnywhere {
     }
 }
 
+/// Leave to see how the registry itself is doing, and to steer it. Only [`Gate`](crate::Gate) makes them.
+#[derive(Debug)]
+pub struct OperatorPermit(());
+
+impl OperatorPermit {
+    pub(crate) fn new() -> Self {
+        Self(())
+    }
+}
+
 /// Leave to see which repositories there are. Only [`Gate`](crate::Gate) makes them.
 #[derive(Debug)]
 pub struct CatalogPermit(());

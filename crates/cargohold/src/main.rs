@@ -6,11 +6,19 @@ mod banner;
 mod configuration;
 mod data_folder;
 mod logging;
+mod management;
+mod management_socket;
+mod open;
+mod repository;
 mod serve;
+mod show;
+mod sweep;
 
 use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
+use repository::RepositoryCommand;
+use sweep::SweepCommand;
 
 /// A container registry in one program.
 #[derive(Debug, Parser)]
@@ -31,6 +39,12 @@ enum Command {
         /// The configuration, in YAML. Without it there is only what the environment says
         file: Option<PathBuf>,
     },
+    /// Delete repositories, and bring back what was deleted
+    #[command(subcommand)]
+    Repository(RepositoryCommand),
+    /// See what waits to be deleted
+    #[command(subcommand)]
+    Sweep(SweepCommand),
 }
 
 const SERVE_HELP: &str = "
@@ -61,8 +75,12 @@ Exit status: 0 after a stop that was asked for, 1 if it could not start or go
 on, 2 if the command line is wrong, 130 after being told twice to stop.";
 
 fn main() -> ExitCode {
-    let Command::Serve { file } = CommandLine::parse().command;
-    match serve::run(file.as_deref(), std::env::vars_os()) {
+    let ended = match CommandLine::parse().command {
+        Command::Serve { file } => serve::run(file.as_deref(), std::env::vars_os()),
+        Command::Repository(command) => repository::run(&command),
+        Command::Sweep(command) => sweep::run(&command),
+    };
+    match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("cargohold: {error:#}");

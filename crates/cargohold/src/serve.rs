@@ -6,16 +6,11 @@ use std::{
     net::SocketAddr,
     path::Path,
     sync::Arc,
-    time::SystemTime,
 };
 
 use anyhow::Context;
 use cargohold_access::Gate;
-use cargohold_blobs::LocalDisk;
-use cargohold_http::{Api, ServeOutcome};
-use cargohold_metadata::{EnsureStore, Metadata, Timestamp};
-use cargohold_oci::UploadId;
-use cargohold_registry::{Environment, Lifetimes, Registry, Validation};
+use cargohold_http::{Api, Management, ServeOutcome, serve_management};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::{
     net::TcpListener,
@@ -23,7 +18,7 @@ use tokio::{
 };
 use uuid::Uuid;
 
-use crate::{banner::Banner, configuration::Configuration, data_folder::DataFolder, logging};
+use crate::{banner::Banner, configuration::Configuration, data_folder::DataFolder, logging, management_socket, open};
 
 /// Runs the registry until it is told to stop, with the settings of the file, if one is named, and of the environment.
 pub(crate) fn run(
@@ -69,8 +64,11 @@ fn raise_file_limit() {
 }
 
 async fn serve(listener: TcpListener, configuration: Configuration, folder: &DataFolder) -> anyhow::Result<()> {
-    let Configuration { auth, validation, lifetimes, limits, server, .. } = configuration;
-    let registry = open(folder, lifetimes, validation).await?;
+    let registry = open::open(folder, &configuration).await?;
+    let Configuration { auth, limits, server, .. } = configuration;
+    let socket = management_socket::listen_in(folder.path()).with_context(|| {
+        format!("cannot listen on the socket for the management commands in {}", folder.path().display())
+    })?;
     // From the banner on a signal is a request to stop in order.
     let stop = stop_asked_for()?;
     let machine = machine_name();
@@ -79,7 +77,9 @@ async fn serve(listener: TcpListener, configuration: Configuration, folder: &Dat
         let registry = registry.clone();
         async move { registry.keep_house().await }
     });
-    let api = Arc::new(Api::new(registry.clone(), Gate::new(auth), limits, instance()));
+    let gate = Gate::new(auth);
+    let management = tokio::spawn(serve_management(socket, Arc::new(Management::new(registry.clone(), gate.clone()))));
+    let api = Arc::new(Api::new(registry.clone(), gate, limits, instance()));
     let service = move |request, connection| {
         let api = api.clone();
         async move { api.handle(request, connection).await }
@@ -89,6 +89,7 @@ async fn serve(listener: TcpListener, configuration: Configuration, folder: &Dat
         outcome = serving => outcome,
         ended = &mut house_keeping => anyhow::bail!("what deletes discarded bytes broke off: {ended:?}"),
     };
+    management.abort();
     house_keeping.abort();
     registry.close().await;
     match outcome {
@@ -98,28 +99,9 @@ async fn serve(listener: TcpListener, configuration: Configuration, folder: &Dat
     Ok(())
 }
 
-/// Opens the facts and the bytes of a data folder.
-async fn open(folder: &DataFolder, lifetimes: Lifetimes, validation: Validation) -> anyhow::Result<Registry> {
-    let metadata =
-        Metadata::open(&folder.database(), now()).with_context(|| folder.database().display().to_string())?;
-    // The folder itself is the store, wherever it is moved to.
-    let store = metadata.run(EnsureStore { kind: "filesystem", location: ".".to_owned() }).await?;
-    let open = if store.in_use { LocalDisk::reopen } else { LocalDisk::open };
-    let disk = open(folder.path(), store.id.number()).with_context(|| {
-        format!("storage.filesystem.rootdirectory: cannot open the store in {}", folder.path().display())
-    })?;
-    folder.sync()?;
-    let environment = Environment::new(now, || UploadId::from_uuid(Uuid::now_v7()));
-    Ok(Registry::new(metadata, store.id, disk, lifetimes, validation, environment))
-}
-
 fn machine_name() -> String {
     std::fs::read_to_string("/proc/sys/kernel/hostname")
         .map_or("this-machine".to_owned(), |name| name.trim().to_owned())
-}
-
-fn now() -> Timestamp {
-    SystemTime::now().into()
 }
 
 /// Begins the ids of this start's requests.

@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use cargohold_access::Refusal as Closed;
 use cargohold_oci::{Digest, ErrorCode, PathError};
 use cargohold_registry::{ContentError, Error as Refusal};
@@ -94,6 +95,11 @@ impl ApiError {
         error.with(header::ALLOW, HeaderValue::from_static(allowed))
     }
 
+    /// What only whoever runs the registry may ask.
+    pub(crate) fn operators_only() -> Self {
+        Self::new(StatusCode::FORBIDDEN, ErrorCode::Denied, "only the registry's operator may do this")
+    }
+
     #[must_use]
     pub(crate) fn with(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.headers.push((name, value));
@@ -120,11 +126,16 @@ impl ApiError {
     }
 
     pub(crate) fn into_response(self) -> Response<Body> {
+        self.into_bytes().map(Body::full)
+    }
+
+    /// The answer, with its body as it is.
+    pub(crate) fn into_bytes(self) -> Response<Bytes> {
         if let Some(cause) = &self.cause {
             // The request's id is on the span that this is logged in.
             tracing::error!(error = %chain(cause.as_ref()), "request failed");
         }
-        let mut response = Response::new(Body::full(self.json()));
+        let mut response = Response::new(Bytes::from(self.json()));
         *response.status_mut() = self.status;
         response.headers_mut().insert(header::CONTENT_TYPE, headers::JSON);
         response.headers_mut().extend(self.headers);
@@ -153,6 +164,10 @@ impl From<Refusal> for ApiError {
             }
             Refusal::ManifestUnknown { reference, .. } => Self::new(Status::NOT_FOUND, Code::ManifestUnknown, message)
                 .about(json!({ "reference": reference.to_string() })),
+            Refusal::NotDeleted { .. } => Self::new(Status::CONFLICT, Code::Unsupported, message),
+            Refusal::NothingDeleted { reference: None, .. } => Self::new(Status::NOT_FOUND, Code::NameUnknown, message),
+            Refusal::NothingDeleted { .. } => Self::new(Status::NOT_FOUND, Code::ManifestUnknown, message),
+            Refusal::WindowEnded { .. } => Self::new(Status::GONE, Code::Unsupported, message),
             Refusal::UploadUnknown { .. } => Self::new(Status::NOT_FOUND, Code::BlobUploadUnknown, message),
             Refusal::OutOfOrder { .. } | Refusal::Superseded { .. } => Self::not_satisfiable(message),
             Refusal::WrongLength { .. } => Self::invalid(Code::SizeInvalid, message),

@@ -118,6 +118,14 @@ impl Row<'_> {
         self.0.get_ref(column)?.as_blob().map_err(|error| Error::Engine(error.into()))
     }
 
+    pub(crate) fn optional_digest(&self, column: usize) -> Result<Option<Digest>, Error> {
+        let Some(bytes) = self.0.get_ref(column)?.as_blob_or_null().map_err(|error| Error::Engine(error.into()))?
+        else {
+            return Ok(None);
+        };
+        Digest::from_bytes(bytes).map(Some).ok_or_else(|| Error::impossible("digest", bytes))
+    }
+
     pub(crate) fn digest(&self, column: usize) -> Result<Digest, Error> {
         let bytes = self.bytes(column)?;
         Digest::from_bytes(bytes).ok_or_else(|| Error::impossible("digest", bytes))

@@ -24,6 +24,7 @@ mod statement;
 mod stores;
 mod sweep;
 mod sweep_candidates;
+mod sweep_status;
 mod tags;
 mod timestamp;
 mod transaction;
@@ -48,6 +49,7 @@ pub use statement::Statement;
 pub use stores::{EnsureStore, Store};
 pub use sweep::{PostponeCandidate, SweepCandidate, SweepTimes, Swept};
 pub use sweep_candidates::Candidate;
+pub use sweep_status::{CandidateStatus, Count, Reason, SweepStatus};
 pub use tags::DeleteTag;
 pub use timestamp::Timestamp;
 pub use transaction::{Grace, Transaction};
@@ -112,6 +114,7 @@ pub fn statements() -> impl Iterator<Item = &'static Statement> {
         sweep::PAYLOAD_STATEMENTS,
         sweep::REPOSITORY_STATEMENTS,
         sweep_candidates::STATEMENTS,
+        sweep_status::STATEMENTS,
         tags::STATEMENTS,
         undelete::MANIFEST_STATEMENTS,
         undelete::REPOSITORY_STATEMENTS,

@@ -1,7 +1,9 @@
 //! Deleting tags, manifests and blobs: out of the readers' sight at once, gone from the disk later, if nothing brings it back.
 
 use cargohold_access::{Delete, Permit};
-use cargohold_metadata::{DeleteBlob, DeleteManifest, DeleteTag, DeletedBlob, DeletedManifests, Grace};
+use cargohold_metadata::{
+    DeleteBlob, DeleteManifest, DeleteRepository, DeleteTag, DeletedBlob, DeletedManifests, Grace, Timestamp,
+};
 use cargohold_oci::{Digest, Reference, RepositoryName, Tag};
 
 use crate::{Error, Registry};
@@ -29,6 +31,13 @@ impl Registry {
         })
     }
 
+    /// Deletes a repository with all that it has: its name is free at once. Answers until when it can come back.
+    pub async fn delete_repository(&self, permit: &Permit<Delete>) -> Result<Timestamp, Error> {
+        let (repository, window) = (permit.repository().clone(), self.undo_window());
+        let deleted = self.0.metadata.run(DeleteRepository { repository: repository.clone(), window }).await?;
+        if deleted { Ok(window.until) } else { Err(Error::RepositoryUnknown(repository)) }
+    }
+
     /// Deletes a blob from one repository, unless a manifest there needs it.
     pub async fn delete_blob(&self, permit: &Permit<Delete>, digest: Digest) -> Result<(), Error> {
         let repository = permit.repository().clone();
@@ -53,7 +62,7 @@ impl Registry {
     }
 
     /// From now on, for as long as what is deleted can come back.
-    fn undo_window(&self) -> Grace {
+    pub fn undo_window(&self) -> Grace {
         let now = self.0.environment.now();
         Grace { now, until: now.plus(self.0.lifetimes.deleted) }
     }

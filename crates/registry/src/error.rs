@@ -1,5 +1,7 @@
 //! Why an operation was refused or failed, by what the caller can do about it.
 
+use std::time::Duration;
+
 use cargohold_oci::{Digest, ManifestError, Reference, RepositoryName, UploadId};
 
 use crate::uploads::ContentError;
@@ -47,6 +49,35 @@ pub enum Error {
         repository: RepositoryName,
         /// The tag or digest that was asked for.
         reference: Reference,
+    },
+    /// It is there: there is nothing to bring back, and nothing to purge before it is deleted.
+    #[error("{} is there, it is not deleted", named(.repository, .reference.as_ref()))]
+    NotDeleted {
+        /// The repository.
+        repository: RepositoryName,
+        /// What of it, if not all.
+        reference: Option<Reference>,
+    },
+    /// Nothing of that name was deleted, or it is gone for good.
+    #[error("nothing that was deleted is called {}, or it is gone for good", named(.repository, .reference.as_ref()))]
+    NothingDeleted {
+        /// The repository.
+        repository: RepositoryName,
+        /// What of it, if not all.
+        reference: Option<Reference>,
+    },
+    /// It was deleted too long ago, or purged.
+    #[error(
+        "{} cannot come back: it was purged, or deleted longer ago than {window:?} (sweep.window)",
+        named(.repository, .reference.as_ref())
+    )]
+    WindowEnded {
+        /// The repository.
+        repository: RepositoryName,
+        /// What of it, if not all.
+        reference: Option<Reference>,
+        /// For how long what was deleted can come back.
+        window: Duration,
     },
     /// The session ended, expired, or was another repository's: start a new one.
     #[error(
@@ -168,5 +199,14 @@ impl From<cargohold_metadata::Error> for Error {
             cargohold_metadata::Error::NotCommitted => Self::Busy,
             error => Self::Metadata(error),
         }
+    }
+}
+
+/// A repository, or a tag or manifest of it, as people write it.
+fn named(repository: &RepositoryName, reference: Option<&Reference>) -> String {
+    match reference {
+        None => format!("repository {repository}"),
+        Some(Reference::Tag(tag)) => format!("{repository}:{tag}"),
+        Some(Reference::Digest(digest)) => format!("{repository}@{digest}"),
     }
 }

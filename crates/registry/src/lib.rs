@@ -19,13 +19,18 @@ mod pull_blob;
 mod pull_manifest;
 mod put_manifest;
 mod sweep;
+mod sweep_status;
+mod undelete;
 mod uploads;
 mod validation;
 
 use std::{sync::Arc, time::Duration};
 
 use cargohold_blobs::LocalDisk;
-use cargohold_metadata::{Grace, Metadata, StoreId};
+pub use cargohold_metadata::{CandidateStatus, Count, Grace, Reason, SweepStatus, Timestamp, Undeleted};
+use cargohold_metadata::{Metadata, StoreId};
+
+use tokio::sync::Notify;
 
 pub use delete::TakenAlong;
 pub use environment::Environment;
@@ -77,7 +82,8 @@ struct Parts {
     lifetimes: Lifetimes,
     validation: Validation,
     environment: Environment,
-    discards: tokio::sync::Notify,
+    discards: Notify,
+    sweeps: Notify,
 }
 
 impl Registry {
@@ -90,8 +96,8 @@ impl Registry {
         validation: Validation,
         environment: Environment,
     ) -> Self {
-        let discards = tokio::sync::Notify::new();
-        Self(Arc::new(Parts { metadata, store, disk, lifetimes, validation, environment, discards }))
+        let (discards, sweeps) = (Notify::new(), Notify::new());
+        Self(Arc::new(Parts { metadata, store, disk, lifetimes, validation, environment, discards, sweeps }))
     }
 
     /// The largest manifest that may be pushed, in bytes.
@@ -107,6 +113,14 @@ impl Registry {
     /// Runs what must be done again and again, until dropped. Stopping it at any point is safe.
     pub async fn keep_house(&self) {
         tokio::join!(self.discard_forever(), self.expire_forever(), self.sweep_forever());
+    }
+
+    /// Does once what is due of it.
+    pub async fn keep_house_once(&self) -> Result<(), Error> {
+        while self.expire_step().await? {}
+        while self.sweep_step().await? {}
+        while self.discard_step().await? {}
+        Ok(())
     }
 
     /// From now on, for as long as a blob that nothing refers to is left alone.

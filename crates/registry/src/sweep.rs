@@ -26,8 +26,16 @@ impl Registry {
                     RETRY
                 }
             };
-            tokio::time::sleep(pause).await;
+            tokio::select! {
+                () = self.0.sweeps.notified() => {}
+                () = tokio::time::sleep(pause) => {}
+            }
         }
+    }
+
+    /// Tells the sweep that something is due now.
+    pub(crate) fn wake_sweep(&self) {
+        self.0.sweeps.notify_one();
     }
 
     /// Looks at the candidates that wait for longest; true if there may be more.
@@ -45,16 +53,21 @@ impl Registry {
             let sweep = SweepCandidate { candidate: *candidate, times };
             async move { (*candidate, self.0.metadata.run(sweep).await) }
         });
+        let mut removed = false;
         for (candidate, swept) in join_all(looked_at).await {
             match swept {
-                Ok(Swept::Removed) if matches!(candidate, Candidate::Blob(_) | Candidate::Repository(_)) => {
-                    self.wake_discards();
+                Ok(Swept::Removed) => {
+                    removed = true;
+                    if matches!(candidate, Candidate::Blob(_) | Candidate::Repository(_)) {
+                        self.wake_discards();
+                    }
                 }
-                Ok(_) => {}
+                Ok(Swept::Needed | Swept::Waits(_)) => {}
                 Err(error) => self.postpone(candidate, error.into()).await?,
             }
         }
-        Ok(due.len() == usize::from(STEP))
+        // What was removed may have let go of what is due at once.
+        Ok(removed || due.len() == usize::from(STEP))
     }
 
     /// One that cannot be looked at keeps none of the others.

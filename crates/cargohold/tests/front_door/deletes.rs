@@ -15,21 +15,21 @@ impl Repository {
 
     /// An accepted deletion has nothing to say.
     #[track_caller]
-    fn deletes(&self, of: &str) -> Response {
+    pub(crate) fn deletes(&self, of: &str) -> Response {
         self.delete(of).expect(202).with("Content-Length", "0").brings("")
     }
 
     #[track_caller]
-    fn push_image(&self, tag: &str) -> String {
+    pub(crate) fn push_image(&self, tag: &str) -> String {
         let manifest = self.push_parts_of_image();
         self.push_manifest(tag, IMAGE, manifest)
     }
 
-    fn layer(&self) -> String {
+    pub(crate) fn layer(&self) -> String {
         digest(format!("layer of {}", self.name))
     }
 
-    fn tags(&self) -> Vec<String> {
+    pub(crate) fn tags(&self) -> Vec<String> {
         let tags = self.get("tags/list").expect(200).json();
         tags["tags"].as_array().unwrap().iter().map(|tag| tag.as_str().unwrap().to_owned()).collect()
     }

@@ -25,6 +25,7 @@ mod empty_blobs;
 mod errors;
 mod interruptions;
 mod limits;
+mod management;
 mod manifest_references;
 mod manifest_rules;
 mod manifests;

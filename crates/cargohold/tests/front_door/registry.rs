@@ -166,6 +166,29 @@ impl Registry {
         *self.process() = Process::start(self.folder.path(), self.settings);
     }
 
+    /// Runs another command of the program on the same data and with the same settings; answers what it says, which must not
+    /// be about a mistake.
+    #[track_caller]
+    pub(crate) fn command(&self, arguments: &[&str]) -> String {
+        let output = self.try_command(arguments);
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.success(), "{arguments:?}: {said}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// As [`command`](Self::command), for one that fails; answers what it says about that.
+    #[track_caller]
+    pub(crate) fn failing_command(&self, arguments: &[&str]) -> String {
+        let output = self.try_command(arguments);
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}");
+        assert!(output.stdout.is_empty(), "{arguments:?}");
+        String::from_utf8(output.stderr).unwrap()
+    }
+
+    fn try_command(&self, arguments: &[&str]) -> Output {
+        run(on(&self.root()).args(arguments).envs(self.settings.iter().copied()))
+    }
+
     fn process(&self) -> MutexGuard<'_, Process> {
         self.process.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -211,14 +234,20 @@ impl Drop for Process {
 
 /// `cargohold serve` on that folder and a free port, with nothing else set.
 pub(crate) fn serve(root: &Path) -> Command {
+    let mut command = on(root);
+    command.arg("serve").env("CARGOHOLD__HTTP__ADDR", "127.0.0.1:0");
+    command
+}
+
+/// `cargohold` on that folder, with nothing else set.
+pub(crate) fn on(root: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_cargohold"));
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("CARGOHOLD_") {
             command.env_remove(name);
         }
     }
-    command.arg("serve").env("RUST_LOG", "info");
-    command.env("CARGOHOLD__HTTP__ADDR", "127.0.0.1:0").env("CARGOHOLD__STORAGE__FILESYSTEM__ROOTDIRECTORY", root);
+    command.env("RUST_LOG", "info").env("CARGOHOLD__STORAGE__FILESYSTEM__ROOTDIRECTORY", root);
     command
 }
 

@@ -52,8 +52,8 @@ impl Facts {
     }
 }
 
-const fn undeleted(manifests: usize, tags: usize) -> Result<Undeleted, NotUndeleted> {
-    Ok(Undeleted { manifests, tags })
+const fn undeleted(manifests: usize, tags: usize) -> Undeleted {
+    Undeleted { manifests, tags }
 }
 
 #[tokio::test]
@@ -64,7 +64,7 @@ async fn a_tag_comes_back_to_where_it_was() {
     facts.delete_tag_at("v1", now()).await;
     assert_eq!(facts.undelete_tag("v2", now()).await, Err(NotUndeleted::Unknown));
     assert_eq!(facts.undelete_tag("v1", now().plus(WEEK)).await, Err(NotUndeleted::TooLate));
-    assert_eq!(facts.undelete_tag("v1", now().plus(HOUR)).await, undeleted(0, 1));
+    assert_eq!(facts.undelete_tag("v1", now().plus(HOUR)).await, Ok(undeleted(0, 1)));
     let found = facts.metadata.manifest_by_tag(&name("a"), &Tag::parse("v1").unwrap()).await.unwrap().unwrap();
     assert_eq!(found.digest, digest("new"));
     assert_eq!(facts.undelete_tag("v1", now().plus(HOUR)).await, Err(NotUndeleted::NotDeleted));
@@ -76,14 +76,14 @@ async fn a_tag_brings_its_manifest_back() {
     let facts = Facts::new().await;
     facts.put("a", "image", &[], &["v1", "v2"]).await.unwrap();
     facts.delete_manifest_at("image", now()).await;
-    assert_eq!(facts.undelete_tag("v1", now()).await, undeleted(1, 2));
+    assert_eq!(facts.undelete_tag("v1", now()).await, Ok(undeleted(1, 2)));
     assert_eq!(facts.tags("a").await, ["v1", "v2"]);
 
     facts.delete_tag_at("v1", now().plus(HOUR)).await;
     facts.delete_manifest_at("image", now().plus(2 * HOUR)).await;
     assert_eq!(
         facts.undelete_tag("v1", now().plus(3 * HOUR)).await,
-        undeleted(1, 2),
+        Ok(undeleted(1, 2)),
         "v2, and the one that was asked for"
     );
 }
@@ -100,7 +100,7 @@ async fn what_was_deleted_together_comes_back_together() {
     facts.metadata.run(delete).await.unwrap();
 
     assert_eq!(facts.undelete("child", now().plus(WEEK)).await, Err(NotUndeleted::TooLate));
-    assert_eq!(facts.undelete("child", now().plus(HOUR)).await, undeleted(2, 1));
+    assert_eq!(facts.undelete("child", now().plus(HOUR)).await, Ok(undeleted(2, 1)));
     assert_eq!(facts.undelete("index", now().plus(HOUR)).await, Err(NotUndeleted::NotDeleted));
     assert_eq!(facts.undelete("nothing", now()).await, Err(NotUndeleted::Unknown));
     assert!(facts.metadata.blob(&name("a"), &layer).await.unwrap().is_some(), "a manifest needs it again");
@@ -120,7 +120,7 @@ async fn a_second_deletion_has_nothing_of_the_first() {
     facts.undelete("index", now()).await.unwrap();
     facts.delete_tag_at("v1", now().plus(HOUR)).await;
     facts.delete_manifest_at("index", now().plus(2 * HOUR)).await;
-    assert_eq!(facts.undelete("index", now().plus(3 * HOUR)).await, undeleted(2, 1));
+    assert_eq!(facts.undelete("index", now().plus(3 * HOUR)).await, Ok(undeleted(2, 1)));
     assert_eq!(facts.tags("a").await, ["v2"]);
 }
 

@@ -1,0 +1,87 @@
+//! The management API: what whoever runs the registry asks of it, in JSON.
+//!
+//! Whoever can hand it a request is the operator: it is reached by a Unix socket that only the registry's own user may open
+//! ([`serve_management`]), or within a command that has opened the data folder itself. It has no other door.
+
+mod repositories;
+mod socket;
+mod sweep;
+
+use bytes::Bytes;
+use cargohold_access::{Caller, Gate, OperatorPermit};
+use cargohold_oci::PathError;
+use cargohold_registry::{Registry, Timestamp};
+use http::{Method, Request, Response, header};
+use serde::Serialize;
+
+pub use socket::serve_management;
+
+use crate::{error::ApiError, headers, query::Query};
+
+/// The largest body of a request, in bytes: a few names.
+pub const MOST_BODY: usize = 64 * 1024;
+
+/// The management API of one registry.
+#[derive(Debug)]
+pub struct Management {
+    registry: Registry,
+    gate: Gate,
+}
+
+impl Management {
+    /// The API over a registry, behind a gate.
+    pub fn new(registry: Registry, gate: Gate) -> Self {
+        Self { registry, gate }
+    }
+
+    /// Answers one request of the operator. Whatever happens is an answer.
+    pub async fn handle(&self, request: Request<Bytes>) -> Response<Bytes> {
+        let answer = self.route(&request).await;
+        tracing::info!(method = %request.method(), path = request.uri().path(), succeeded = answer.is_ok(), "management");
+        answer.unwrap_or_else(ApiError::into_bytes)
+    }
+
+    /// Does what a server does all the time, once: what was purged is gone then.
+    pub async fn settle(&self) {
+        if let Err(error) = self.registry.keep_house_once().await {
+            tracing::error!(%error, cause = ?error, "what is due could not be deleted; a running server tries again");
+        }
+    }
+
+    /// Ends what writes facts, once what was asked of it is done.
+    pub async fn close(&self) {
+        self.registry.close().await;
+    }
+
+    async fn route(&self, request: &Request<Bytes>) -> Result<Response<Bytes>, ApiError> {
+        let caller = Caller::Operator;
+        let operator: OperatorPermit = self.gate.operator(caller).ok_or_else(ApiError::operators_only)?;
+        let (registry, gate) = (&self.registry, &self.gate);
+        match (request.uri().path(), request.method()) {
+            ("/v1/sweep", &Method::GET) => sweep::status(registry, &operator, Query::of(request.uri())).await,
+            ("/v1/repositories/delete", &Method::POST) => repositories::delete(registry, gate, caller, request).await,
+            ("/v1/repositories/undelete", &Method::POST) => {
+                repositories::undelete(registry, gate, caller, request).await
+            }
+            ("/v1/repositories/purge", &Method::POST) => repositories::purge(registry, gate, caller, request).await,
+            ("/v1/sweep", method) => Err(ApiError::method_not_allowed(method, "GET")),
+            ("/v1/repositories/delete" | "/v1/repositories/undelete" | "/v1/repositories/purge", method) => {
+                Err(ApiError::method_not_allowed(method, "POST"))
+            }
+            _ => Err(PathError::NotFound.into()),
+        }
+    }
+}
+
+fn json(answer: &impl Serialize) -> Response<Bytes> {
+    let mut body = serde_json::to_vec(answer).expect("strings, numbers and lists are JSON");
+    body.push(b'\n');
+    let mut response = Response::new(Bytes::from(body));
+    response.headers_mut().insert(header::CONTENT_TYPE, headers::JSON);
+    response
+}
+
+/// A time as RFC 3339 has it, in UTC.
+fn time(time: Timestamp) -> String {
+    jiff::Timestamp::from_microsecond(time.micros()).unwrap_or(jiff::Timestamp::MAX).to_string()
+}
