@@ -10,6 +10,7 @@
 
 mod claim;
 mod error;
+mod examine;
 mod file_system;
 mod folders;
 mod hash_state;
@@ -18,6 +19,7 @@ mod local_disk;
 mod marker;
 mod observer;
 mod placing;
+mod walk;
 mod writer;
 
 #[cfg(test)]
@@ -27,6 +29,7 @@ mod testing;
 
 pub use claim::UploadClaim;
 pub use error::Error;
+pub use examine::{Examined, Pace};
 pub use hash_state::HashState;
 pub use key::{Key, KeyError};
 pub use local_disk::{LocalDisk, OpenBlob};

@@ -5,21 +5,19 @@
 //! the folder has one owner, and that each file has its row, is for the caller.
 
 use std::fs::{self, File};
-use std::io::{self, Read as _};
+use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 
 use cargohold_oci::{Algorithm, Digest, UploadId};
 
 use crate::claim::Claims;
+use crate::examine::examine;
 use crate::file_system::Failure;
 use crate::folders::{self, Folders};
 use crate::key::{BLOBS, UPLOADS};
 use crate::placing::{self, Placed};
-use crate::{Error, HashState, Key, MarkerError, UploadClaim, marker};
-
-/// How much is read at once to compute a digest.
-const READ_BYTES: usize = 256 * 1024;
+use crate::{Error, Examined, Key, MarkerError, Pace, UploadClaim, marker};
 
 /// A folder with bytes in it. Cloning is cheap and gives the same store.
 #[derive(Debug, Clone)]
@@ -103,9 +101,30 @@ impl LocalDisk {
     ///
     /// Fails with [`Error::NotFound`] if it is not there though the store is.
     pub async fn digest_of(&self, key: &Key, algorithm: Algorithm) -> Result<Digest, Error> {
+        Ok(self.examine(key, algorithm, Pace::Fast).await?.digest)
+    }
+
+    /// As [`digest_of`](Self::digest_of), at a pace, and with the length.
+    pub async fn examine(&self, key: &Key, algorithm: Algorithm, pace: Pace) -> Result<Examined, Error> {
         let wanted = Arc::new(());
         let still_wanted = Arc::downgrade(&wanted);
-        self.with(key, move |disk, key| digest_of(&disk.path(key), algorithm, &still_wanted)).await
+        self.with(key, move |disk, key| examine(&disk.path(key), algorithm, pace, &still_wanted)).await
+    }
+
+    /// The length of an object.
+    ///
+    /// Fails with [`Error::NotFound`] if it is not there though the store is.
+    pub async fn length(&self, key: &Key) -> Result<u64, Error> {
+        self.with(key, |disk, key| {
+            let path = disk.path(key);
+            let metadata = fs::metadata(&path).map_err(|source| Failure { path, source })?;
+            Ok(metadata.len())
+        })
+        .await
+    }
+
+    pub(crate) fn root(&self) -> &Path {
+        self.disk.root()
     }
 
     /// Claims the right to write an upload. The newest claimant wins: older ones in this process are told to stop, and this
@@ -232,23 +251,6 @@ fn open_file(path: &Path) -> Result<(File, u64), Failure> {
         return Err(failed(io::ErrorKind::IsADirectory.into()));
     }
     Ok((file, metadata.len()))
-}
-
-/// The digest of a file, or any error once nobody wants it any more.
-fn digest_of(path: &Path, algorithm: Algorithm, still_wanted: &Weak<()>) -> Result<Digest, Failure> {
-    let failed = |source| Failure { path: path.to_owned(), source };
-    let (mut file, _) = open_file(path)?;
-    let mut hash = HashState::new(algorithm);
-    let mut buffer = vec![0; READ_BYTES];
-    while still_wanted.strong_count() > 0 {
-        match file.read(&mut buffer) {
-            Ok(0) => return Ok(hash.finish()),
-            Ok(length) => hash.update(&buffer[..length]),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(failed(error)),
-        }
-    }
-    Err(failed(io::ErrorKind::Interrupted.into()))
 }
 
 #[cfg(test)]

@@ -20,11 +20,12 @@ use std::{
     ffi::OsString,
     net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use cargohold_access::Mode;
 use cargohold_http::{Limits, ServerOptions};
-use cargohold_registry::{Lifetimes, Validation};
+use cargohold_registry::{Lifetimes, Scrub, Validation};
 
 use layers::Layers;
 pub(crate) use problem::ConfigurationError;
@@ -47,6 +48,8 @@ pub(crate) struct Configuration {
     pub(crate) validation: Validation,
     /// How long things are left alone.
     pub(crate) lifetimes: Lifetimes,
+    /// How often all bytes are read.
+    pub(crate) scrub: Scrub,
     /// What one client may have of the server.
     pub(crate) limits: Limits,
     /// How connections are treated.
@@ -64,11 +67,17 @@ impl Default for Configuration {
             root_directory: PathBuf::from("./cargohold-data"),
             validation: Validation::default(),
             lifetimes: Lifetimes::default(),
+            scrub: Scrub::default(),
             limits: Limits::default(),
             server: ServerOptions::default(),
             warnings: Vec::new(),
         }
     }
+}
+
+/// Reads a duration as settings have it.
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
+    form::duration(text).ok_or_else(|| "write numbers with units, as in 90s, 12h or 7d".to_owned())
 }
 
 impl Configuration {

@@ -56,13 +56,30 @@ impl DataFolder {
 
     /// The embedded database's file.
     pub(crate) fn database(&self) -> PathBuf {
-        self.path.join("cargohold.db")
+        database(&self.path)
     }
 
     /// Makes the folder's own entries durable.
     pub(crate) fn sync(&self) -> anyhow::Result<()> {
         File::open(&self.path).and_then(|folder| folder.sync_all()).context("cannot sync the data folder")
     }
+}
+
+/// Fails unless a registry keeps its data in the folder.
+pub(crate) fn require(folder: &Path) -> anyhow::Result<()> {
+    if !database(folder).exists() {
+        bail!(
+            "there is no registry's data in {}\n  Name its configuration with --config, or its folder with \
+             CARGOHOLD__STORAGE__FILESYSTEM__ROOTDIRECTORY",
+            folder.display()
+        );
+    }
+    Ok(())
+}
+
+/// The embedded database's file in a data folder.
+pub(crate) fn database(folder: &Path) -> PathBuf {
+    folder.join("cargohold.db")
 }
 
 #[cfg(test)]

@@ -2,22 +2,28 @@
 
 #![forbid(unsafe_code)]
 
+mod backup;
 mod banner;
 mod configuration;
 mod data_folder;
+mod fsck;
 mod logging;
 mod management;
 mod management_socket;
 mod open;
 mod repository;
+mod restore;
 mod serve;
 mod show;
 mod sweep;
 
 use std::{path::PathBuf, process::ExitCode};
 
+use backup::Backup;
 use clap::{Parser, Subcommand};
+use fsck::Fsck;
 use repository::RepositoryCommand;
+use restore::Restore;
 use sweep::SweepCommand;
 
 /// A container registry in one program.
@@ -42,6 +48,32 @@ enum Command {
     /// Delete repositories, and bring back what was deleted
     #[command(subcommand)]
     Repository(RepositoryCommand),
+    /// Copy the facts while the server runs: which repositories, tags, manifests and blobs there are
+    ///
+    /// The bytes of blobs are not in it. They lie in the data folder, and those that the backup names stay there until it ends
+    /// (--keep): copy them by any means after this, or rely on the disk.
+    #[command(after_help = "Examples:
+  cargohold backup /backup/facts-2026-11-21.db
+  cargohold backup --keep 30d /backup/facts-2026-11-21.db")]
+    Backup(Backup),
+    /// Put the facts of a backup in the place of those in the data folder
+    ///
+    /// The server must be stopped. The facts as they were are kept beside the new ones. Files that came after the backup are
+    /// deleted once the time of sweep.keep is over, as soon as a server runs again.
+    #[command(after_help = "Examples:
+  cargohold restore /backup/facts-2026-11-21.db")]
+    Restore(Restore),
+    /// Check that everything stored is there and whole
+    ///
+    /// Reads all of it, beside a running server if there is one. A server does the same by itself, slowly (the setting
+    /// scrub.every).
+    #[command(after_help = "Examples:
+  cargohold fsck
+  cargohold fsck --quick --json
+  cargohold fsck --repair
+
+Exit status: 0 if all is well or was put right as far as it can be, 1 if it could not be done, 3 if something is wrong.")]
+    Fsck(Fsck),
     /// See what waits to be deleted
     #[command(subcommand)]
     Sweep(SweepCommand),
@@ -76,15 +108,22 @@ on, 2 if the command line is wrong, 130 after being told twice to stop.";
 
 fn main() -> ExitCode {
     let ended = match CommandLine::parse().command {
-        Command::Serve { file } => serve::run(file.as_deref(), std::env::vars_os()),
-        Command::Repository(command) => repository::run(&command),
-        Command::Sweep(command) => sweep::run(&command),
+        Command::Serve { file } => serve::run(file.as_deref(), std::env::vars_os()).map(done),
+        Command::Repository(command) => repository::run(&command).map(done),
+        Command::Backup(backup) => backup::run(&backup).map(done),
+        Command::Restore(restore) => restore::run(&restore).map(done),
+        Command::Fsck(fsck) => fsck::run(&fsck),
+        Command::Sweep(command) => sweep::run(&command).map(done),
     };
     match ended {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(status) => status,
         Err(error) => {
             eprintln!("cargohold: {error:#}");
             ExitCode::FAILURE
         }
     }
+}
+
+fn done((): ()) -> ExitCode {
+    ExitCode::SUCCESS
 }

@@ -13,7 +13,11 @@ use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use tokio::net::UnixStream;
 
-use crate::{configuration::Configuration, data_folder::DataFolder, management_socket, open};
+use crate::{
+    configuration::Configuration,
+    data_folder::{self, DataFolder},
+    management_socket, open,
+};
 
 /// A registry that answers an operator.
 pub(crate) struct Operator {
@@ -31,13 +35,7 @@ impl Operator {
     /// Reaches the registry whose data folder the configuration names.
     pub(crate) async fn reach(configuration: &Configuration) -> anyhow::Result<Self> {
         let root = &configuration.root_directory;
-        if !root.join("cargohold.db").exists() {
-            bail!(
-                "there is no registry's data in {}\n  Name its configuration with --config, or its folder with \
-                 CARGOHOLD__STORAGE__FILESYSTEM__ROOTDIRECTORY",
-                root.display()
-            );
-        }
+        data_folder::require(root)?;
         let way = match management_socket::connect(root).await {
             Ok(stream) => Way::Running(stream),
             Err(error) if is_nobody(&error) => {

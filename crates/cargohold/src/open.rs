@@ -1,32 +1,52 @@
 //! Opens the registry that lies in a data folder: its facts and its bytes.
 
-use std::time::SystemTime;
+use std::{path::Path, time::SystemTime};
 
 use anyhow::Context;
 use cargohold_blobs::LocalDisk;
-use cargohold_metadata::{EnsureStore, Metadata, Timestamp};
+use cargohold_metadata::{EnsureStore, Metadata, StoreId, Timestamp};
 use cargohold_oci::UploadId;
 use cargohold_registry::{Environment, Registry};
 use uuid::Uuid;
 
-use crate::{configuration::Configuration, data_folder::DataFolder};
+use crate::{
+    configuration::Configuration,
+    data_folder::{self, DataFolder},
+};
+
+const STORE: &str = "filesystem";
+/// The data folder itself is the store, wherever it is moved to.
+const HERE: &str = ".";
 
 /// Opens the facts and the bytes of a data folder, which this process owns.
 pub(crate) async fn open(folder: &DataFolder, configuration: &Configuration) -> anyhow::Result<Registry> {
     let metadata =
         Metadata::open(&folder.database(), now()).with_context(|| folder.database().display().to_string())?;
-    // The folder itself is the store, wherever it is moved to.
-    let store = metadata.run(EnsureStore { kind: "filesystem", location: ".".to_owned() }).await?;
+    let store = metadata.run(EnsureStore { kind: STORE, location: HERE.to_owned() }).await?;
     let open = if store.in_use { LocalDisk::reopen } else { LocalDisk::open };
     let disk = open(folder.path(), store.id.number()).with_context(|| {
         format!("storage.filesystem.rootdirectory: cannot open the store in {}", folder.path().display())
     })?;
     folder.sync()?;
-    let environment = Environment::new(now, || UploadId::from_uuid(Uuid::now_v7()));
-    let validation = configuration.validation.clone();
-    Ok(Registry::new(metadata, store.id, disk, configuration.lifetimes, validation, environment))
+    Ok(registry(metadata, store.id, disk, configuration))
 }
 
-fn now() -> Timestamp {
+/// Opens the facts and the bytes of a data folder for reading, beside the server that owns it, if one runs.
+pub(crate) async fn open_beside(folder: &Path, configuration: &Configuration) -> anyhow::Result<Registry> {
+    let metadata = Metadata::open_beside(&data_folder::database(folder))
+        .with_context(|| data_folder::database(folder).display().to_string())?;
+    let store = metadata.store(STORE, HERE).await?.context("the registry was never started on this folder")?;
+    let disk = LocalDisk::reopen(folder, store.id.number())
+        .with_context(|| format!("cannot open the store in {}", folder.display()))?;
+    Ok(registry(metadata, store.id, disk, configuration))
+}
+
+fn registry(metadata: Metadata, store: StoreId, disk: LocalDisk, configuration: &Configuration) -> Registry {
+    let environment = Environment::new(now, || UploadId::from_uuid(Uuid::now_v7()));
+    let Configuration { lifetimes, scrub, validation, .. } = configuration;
+    Registry::new(metadata, store, disk, *lifetimes, *scrub, validation.clone(), environment)
+}
+
+pub(crate) fn now() -> Timestamp {
     SystemTime::now().into()
 }

@@ -1,6 +1,46 @@
-//! What people read in a terminal: tables, sizes, times.
+//! What people read in a terminal: tables, sizes, times, progress.
 
-use std::io::{self, Write};
+use std::{
+    io::{self, Write},
+    time::Duration,
+};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+/// A bar for work that is measured in bytes, where somebody looks at standard error.
+pub(crate) struct ByteProgress(ProgressBar);
+
+impl ByteProgress {
+    pub(crate) fn new() -> Self {
+        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+        let style =
+            "{elapsed_precise} {wide_bar} {binary_bytes}/{binary_total_bytes} {binary_bytes_per_sec}, {eta} left";
+        if let Ok(style) = ProgressStyle::with_template(style) {
+            bar.set_style(style);
+        }
+        bar.enable_steady_tick(Duration::from_millis(250));
+        Self(bar)
+    }
+
+    /// So much is to be done.
+    pub(crate) fn begin(&self, bytes: u64) {
+        self.0.set_length(bytes);
+    }
+
+    /// So much more is done.
+    pub(crate) fn go_on(&self, bytes: u64) {
+        self.0.inc(bytes);
+    }
+
+    /// Writes a line to standard output, above the bar.
+    pub(crate) fn say(&self, text: &str) {
+        self.0.suspend(|| line(text));
+    }
+
+    pub(crate) fn end(&self) {
+        self.0.finish_and_clear();
+    }
+}
 
 /// Writes a line. Whoever closed the other end wanted no more.
 pub(crate) fn line(text: &str) {

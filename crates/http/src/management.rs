@@ -3,6 +3,7 @@
 //! Whoever can hand it a request is the operator: it is reached by a Unix socket that only the registry's own user may open
 //! ([`serve_management`]), or within a command that has opened the data folder itself. It has no other door.
 
+mod backups;
 mod repositories;
 mod socket;
 mod sweep;
@@ -64,10 +65,12 @@ impl Management {
                 repositories::undelete(registry, gate, caller, request).await
             }
             ("/v1/repositories/purge", &Method::POST) => repositories::purge(registry, gate, caller, request).await,
+            ("/v1/backups", &Method::POST) => backups::record(registry, &operator, request).await,
             ("/v1/sweep", method) => Err(ApiError::method_not_allowed(method, "GET")),
-            ("/v1/repositories/delete" | "/v1/repositories/undelete" | "/v1/repositories/purge", method) => {
-                Err(ApiError::method_not_allowed(method, "POST"))
-            }
+            (
+                "/v1/backups" | "/v1/repositories/delete" | "/v1/repositories/undelete" | "/v1/repositories/purge",
+                method,
+            ) => Err(ApiError::method_not_allowed(method, "POST")),
             _ => Err(PathError::NotFound.into()),
         }
     }

@@ -18,6 +18,16 @@ pub enum Error {
         /// The newest one that this program knows.
         known: i64,
     },
+    /// The database was written by an older Cargohold, and only a server brings it up to date.
+    #[error(
+        "the database has schema {found}, this program needs {known}: start the server once, it brings it up to date"
+    )]
+    OlderSchema {
+        /// The newest schema version that the database has.
+        found: i64,
+        /// The one that this program needs.
+        known: i64,
+    },
     /// A row holds what the program never writes; somebody else changed it, or the file is damaged.
     #[error("the database holds an impossible {what}: {value:?}")]
     Impossible {
@@ -32,6 +42,9 @@ pub enum Error {
     /// The database is being closed.
     #[error("the database is closed")]
     Closed,
+    /// A copy of the database could not be synced.
+    #[error("the copy of the database could not be written")]
+    Copy(#[from] std::io::Error),
     /// The engine refused; the source says why.
     #[error("the database failed")]
     Engine(#[source] rusqlite::Error),

@@ -8,7 +8,9 @@
 
 #![forbid(unsafe_code)]
 
+mod backups;
 mod blobs;
+mod check;
 mod connection;
 mod error;
 mod ids;
@@ -33,7 +35,9 @@ mod uploads;
 
 use std::path::Path;
 
+pub use backups::RecordBackup;
 pub use blobs::{BlobCopy, DeleteBlob, DeletedBlob, RenewLink};
+pub use check::{CheckedObject, CheckedPayload, CheckedSession, DiscardUnnamed, MarkFound, MarkVerified};
 pub use error::Error;
 pub use ids::{BlobId, ManifestId, ObjectId, PayloadId, RepositoryId, StoreId};
 pub use manifests::{
@@ -73,6 +77,22 @@ impl Metadata {
         Ok(Self { sqlite: sqlite::Sqlite::open(file, now)? })
     }
 
+    /// Opens the embedded database in `file` for reading, beside the process that writes to it. Transactions fail with
+    /// [`Error::Closed`]; so does a schema that is not this program's.
+    pub fn open_beside(file: &Path) -> Result<Self, Error> {
+        Ok(Self { sqlite: sqlite::Sqlite::beside(file)? })
+    }
+
+    /// What the database engine itself finds wrong with its file: nothing, if all is well. Blocks.
+    pub fn damage(&self) -> Result<Vec<String>, Error> {
+        self.sqlite.damage()
+    }
+
+    /// Writes a copy of the facts, all of one moment, to a file that is not there yet, and syncs it. Blocks.
+    pub fn copy_to(&self, file: &Path) -> Result<(), Error> {
+        self.sqlite.copy_to(file)
+    }
+
     /// Runs `transaction` and answers once it is durable; on an error nothing of it has happened.
     ///
     /// What was handed over runs to its end even if the caller stops waiting.
@@ -94,8 +114,10 @@ impl Metadata {
 /// Every SQL statement of the program: what a test prepares on each engine.
 pub fn statements() -> impl Iterator<Item = &'static Statement> {
     [
+        backups::STATEMENTS,
         blobs::DELETE_STATEMENTS,
         blobs::STATEMENTS,
+        check::STATEMENTS,
         ids::STATEMENTS,
         manifests::DELETE_STATEMENTS,
         manifests::PUT_STATEMENTS,

@@ -34,6 +34,17 @@ statements! {
     RECORD_MIGRATION = "insert into schema_migrations (version, name, applied_at) values ($1, $2, $3)";
 }
 
+/// Fails unless a database has exactly the newest schema.
+pub(crate) fn check_sqlite(connection: &rusqlite::Connection) -> Result<(), Error> {
+    let found: i64 = connection.query_row(NEWEST_VERSION.sqlite, [], |row| row.get(0))?;
+    let known = i64::try_from(SQLITE.len()).unwrap_or(i64::MAX);
+    match found {
+        _ if found == known => Ok(()),
+        _ if found > known => Err(Error::NewerSchema { found, known }),
+        _ => Err(Error::OlderSchema { found, known }),
+    }
+}
+
 /// Brings a database up to the newest schema, in one transaction.
 pub(crate) fn migrate_sqlite(connection: &mut rusqlite::Connection, now: Timestamp) -> Result<(), Error> {
     let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;

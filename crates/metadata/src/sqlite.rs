@@ -39,6 +39,37 @@ impl Sqlite {
         Ok(Self { reader: Arc::new(reader::Reader::new(file)), writer: writer::Writer::start(connection)? })
     }
 
+    /// Reads beside the process that writes.
+    pub(crate) fn beside(file: &Path) -> Result<Self, Error> {
+        let connection = connect(file)?;
+        schema::check_sqlite(&connection)?;
+        Ok(Self { reader: Arc::new(reader::Reader::new(file)), writer: writer::Writer::none() })
+    }
+
+    pub(crate) fn damage(&self) -> Result<Vec<String>, Error> {
+        let connection = connect(self.reader.file())?;
+        let mut damage: Vec<String> = connection
+            .prepare("pragma integrity_check(100)")?
+            .query_map([], |row| row.get(0))?
+            .collect::<Result<_, _>>()?;
+        damage.retain(|line| line != "ok");
+        let mut orphans = connection.prepare("pragma foreign_key_check")?;
+        let orphans = orphans.query_map([], |row| {
+            let (table, parent): (String, String) = (row.get(0)?, row.get(2)?);
+            Ok(format!("a row of {table} refers to a row of {parent} that is not there"))
+        })?;
+        for orphan in orphans {
+            damage.push(orphan?);
+        }
+        Ok(damage)
+    }
+
+    pub(crate) fn copy_to(&self, file: &Path) -> Result<(), Error> {
+        let text = file.to_str().ok_or_else(|| Error::impossible("file name", file.display()))?;
+        connect(self.reader.file())?.execute("vacuum into $1", [text])?;
+        Ok(std::fs::File::open(file).and_then(|copy| copy.sync_all())?)
+    }
+
     pub(crate) async fn run<T: Transaction>(&self, transaction: T) -> Result<T::Output, Error> {
         self.writer.run(transaction).await
     }

@@ -1,7 +1,7 @@
 //! Stores: the places where bytes can lie.
 
 use crate::{
-    Error, StoreId,
+    Error, Metadata, StoreId,
     connection::{FromRow, Row, Value},
     statement::statements,
     transaction::{Tx, sealed::Run},
@@ -26,6 +26,13 @@ pub struct Store {
 impl FromRow for Store {
     fn from_row(row: &Row<'_>) -> Result<Self, Error> {
         Ok(Self { id: StoreId(row.integer(0)?), in_use: row.flag(1)? })
+    }
+}
+
+impl Metadata {
+    /// The store of that kind and location, if we own one.
+    pub async fn store(&self, kind: &str, location: &str) -> Result<Option<Store>, Error> {
+        self.reader().optional(&FIND_STORE, &[kind.into(), location.into()]).await
     }
 }
 

@@ -36,22 +36,24 @@ statements! {
                     where hm.payload_id = c.id
                     limit 1)
             end
-        from (
-            select kind, repository_id, id, review_after, purge from sweep_candidates
-            order by review_after
-            limit $1) c
+        from sweep_candidates c
         left join repositories r on r.id = c.repository_id
         left join repository_blobs l on c.kind = 'link' and l.repository_id = c.repository_id and l.blob_id = c.id
         left join manifests m on c.kind = 'manifest' and m.id = c.id
         left join manifest_payloads p on p.id = case c.kind when 'payload' then c.id when 'manifest' then m.payload_id end
         left join blobs b on c.kind in ('link', 'blob') and b.id = c.id
-        order by c.review_after";
+        where c.review_after >= $1
+        order by c.review_after
+        limit $2";
     COUNT_CANDIDATES = "
         select count(*), min(review_after) from (
-            select review_after from sweep_candidates order by review_after limit $1) c";
+            select review_after from sweep_candidates where review_after >= $1 order by review_after limit $2) c";
     COUNT_DISCARDED = "
         select count(*), min(delete_after), cast(coalesce(sum(size), 0) as bigint) from (
-            select delete_after, size from objects where state = 'discarded' order by delete_after limit $1) o";
+            select delete_after, size from objects
+            where state = 'discarded' and delete_after >= $1
+            order by delete_after
+            limit $2) o";
 }
 
 /// The most that is counted, so that asking costs the same however much there is.
@@ -170,8 +172,10 @@ impl FromRow for Discarded {
 impl Metadata {
     /// What the sweep has before it; of its candidates at most `limit`.
     pub async fn sweep_status(&self, limit: u16) -> Result<SweepStatus, Error> {
-        let most = [Value::Integer(i64::from(MOST_COUNTED) + 1)];
-        let candidates = self.reader().all(&LIST_CANDIDATES, &[Value::Integer(limit.into())]).await?;
+        // From the first on.
+        let all = Value::Integer(0);
+        let most = [all, Value::Integer(i64::from(MOST_COUNTED) + 1)];
+        let candidates = self.reader().all(&LIST_CANDIDATES, &[all, Value::Integer(limit.into())]).await?;
         let Candidates(all, first_review) =
             self.reader().optional(&COUNT_CANDIDATES, &most).await?.unwrap_or(Candidates(0, None));
         let Discarded(discarded, first_deletion, discarded_bytes) =

@@ -44,6 +44,10 @@ statements! {
     MAKE_LIVE = "
         update objects set state = 'live', blob_id = $1, size = $2, verified_at = $3, upload_id = null
         where upload_id = $4 and state = 'staging'";
+    /// What was thought lost is not looked for any more.
+    DISCARD_MISSING = "
+        update objects set state = 'discarded', blob_id = null, delete_after = $1
+        where blob_id = $2 and state = 'missing'";
     DISCARD_STAGED = "
         update objects set state = 'discarded', delete_after = $1 where upload_id = $2 and state = 'staging'";
     DELETE_UPLOAD = "delete from uploads where id = $1 and epoch = $2";
@@ -307,6 +311,7 @@ impl FinishUpload {
         }
         let row = [blob.into(), blobs::length(self.size)?, now, upload.into()];
         require_one(tx.connection.execute(&MAKE_LIVE, &row).await?, "staged object")?;
+        tx.connection.execute(&DISCARD_MISSING, &[now, blob.into()]).await?;
         Ok(Finished::Live)
     }
 }

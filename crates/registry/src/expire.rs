@@ -1,6 +1,7 @@
 //! Expiry: an upload session that no byte came to for long ends in nothing, and its bytes are deleted.
 
-use cargohold_metadata::ExpireUpload;
+use cargohold_metadata::{ExpireUpload, Timestamp};
+use cargohold_oci::UploadId;
 
 use crate::{Error, Registry};
 
@@ -19,6 +20,26 @@ impl Registry {
             }
             tokio::time::sleep(self.0.lifetimes.between_sweeps).await;
         }
+    }
+
+    /// Ends every session.
+    pub(crate) async fn give_up_all(&self) -> Result<(), Error> {
+        loop {
+            let page = self.0.metadata.sessions_to_check(None, STEP).await?;
+            if page.is_empty() {
+                return Ok(());
+            }
+            for session in page {
+                self.give_up(session.upload).await?;
+            }
+        }
+    }
+
+    /// Ends a session, whenever its last byte came.
+    pub(crate) async fn give_up(&self, upload: UploadId) -> Result<(), Error> {
+        let (touched_before, now) = (Timestamp::from_micros(i64::MAX), self.0.environment.now());
+        self.0.metadata.run(ExpireUpload { upload, touched_before, now }).await?;
+        Ok(())
     }
 
     /// Ends the sessions that were idle for longest; true if there may be more.

@@ -6,6 +6,8 @@
 
 #![forbid(unsafe_code)]
 
+mod backup;
+mod check;
 mod delete;
 mod discard;
 mod environment;
@@ -18,6 +20,7 @@ mod mount;
 mod pull_blob;
 mod pull_manifest;
 mod put_manifest;
+mod scrub;
 mod sweep;
 mod sweep_status;
 mod undelete;
@@ -32,12 +35,14 @@ use cargohold_metadata::{Metadata, StoreId};
 
 use tokio::sync::Notify;
 
+pub use check::{Checked, Checking, HowToCheck, Problem};
 pub use delete::TakenAlong;
 pub use environment::Environment;
 pub use error::Error;
 pub use list_referrers::{Place, Referrer};
 pub use pull_blob::BlobHead;
 pub use put_manifest::Put;
+pub use scrub::Scrub;
 pub use uploads::{Content, ContentError, Placement};
 pub use validation::{References, Validation};
 
@@ -50,7 +55,7 @@ pub struct Lifetimes {
     pub deleted: Duration,
     /// The bytes of a blob that was swept stay this long.
     pub swept_bytes: Duration,
-    /// How long the sweep, the discard worker and the expiry of uploads rest when nothing is due.
+    /// How long the sweep, the discard worker, the expiry of uploads and the scrub rest when nothing is due.
     pub between_sweeps: Duration,
     /// An upload session that no byte came to for this long ends in nothing.
     pub idle_upload: Duration,
@@ -80,6 +85,7 @@ struct Parts {
     store: StoreId,
     disk: LocalDisk,
     lifetimes: Lifetimes,
+    scrub: Scrub,
     validation: Validation,
     environment: Environment,
     discards: Notify,
@@ -93,11 +99,12 @@ impl Registry {
         store: StoreId,
         disk: LocalDisk,
         lifetimes: Lifetimes,
+        scrub: Scrub,
         validation: Validation,
         environment: Environment,
     ) -> Self {
         let (discards, sweeps) = (Notify::new(), Notify::new());
-        Self(Arc::new(Parts { metadata, store, disk, lifetimes, validation, environment, discards, sweeps }))
+        Self(Arc::new(Parts { metadata, store, disk, lifetimes, scrub, validation, environment, discards, sweeps }))
     }
 
     /// The largest manifest that may be pushed, in bytes.
@@ -112,7 +119,7 @@ impl Registry {
 
     /// Runs what must be done again and again, until dropped. Stopping it at any point is safe.
     pub async fn keep_house(&self) {
-        tokio::join!(self.discard_forever(), self.expire_forever(), self.sweep_forever());
+        tokio::join!(self.discard_forever(), self.expire_forever(), self.sweep_forever(), self.scrub_forever());
     }
 
     /// Does once what is due of it.

@@ -14,7 +14,7 @@ use cargohold_oci::{Algorithm, Digest, RepositoryName, UploadId};
 use futures_util::stream;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::{Content, ContentError, Environment, Error, Lifetimes, Placement, Registry, Validation};
+use crate::{Content, ContentError, Environment, Error, Lifetimes, Placement, Registry, Scrub, Validation};
 
 /// A registry on a folder of its own; `restart` is what a crash leaves behind, opened again.
 struct Home {
@@ -51,7 +51,15 @@ impl Home {
             },
         );
         Self {
-            registry: Registry::new(metadata, store.id, disk, Lifetimes::default(), Validation::default(), environment),
+            registry: Registry::new(
+                metadata,
+                store.id,
+                disk,
+                Lifetimes::default(),
+                Scrub::default(),
+                Validation::default(),
+                environment,
+            ),
             folder,
             clock,
         }

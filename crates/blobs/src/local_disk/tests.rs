@@ -4,7 +4,12 @@ use std::sync::mpsc;
 use bytes::Bytes;
 use rustix::io::Errno;
 
+use std::io::Read as _;
+use std::num::NonZeroU64;
+use std::sync::Weak;
+
 use super::*;
+use crate::HashState;
 use crate::file_system::watch::{self, Call};
 use crate::testing::{STORE, Store, content, id, sha256};
 
@@ -141,7 +146,7 @@ async fn holds_what_has_the_right_length() {
 #[tokio::test]
 async fn computes_a_digest_of_what_lies_there() {
     let store = Store::new();
-    let bytes = content(READ_BYTES + 1);
+    let bytes = content(crate::examine::READ_BYTES + 1);
     let key = store.push(id(1), &bytes).await;
     for algorithm in [Algorithm::Sha256, Algorithm::Sha512] {
         assert_eq!(store.disk.digest_of(&key, algorithm).await.unwrap(), Digest::of(algorithm, &bytes));
@@ -153,8 +158,40 @@ fn reading_ends_when_nobody_wants_the_digest() {
     let store = Store::new();
     let key = Key::blob(&sha256(b""));
     store.plant(&key, b"bytes");
-    let failure = digest_of(&store.path(&key), Algorithm::Sha256, &Weak::new()).unwrap_err();
+    let failure = examine(&store.path(&key), Algorithm::Sha256, Pace::Fast, &Weak::new()).unwrap_err();
     assert_eq!(failure.kind(), io::ErrorKind::Interrupted);
+}
+
+#[tokio::test]
+async fn a_gentle_reader_sees_the_same() {
+    let store = Store::new();
+    let bytes = vec![7; 300_000];
+    let key = store.push(id(1), &bytes).await;
+    let gentle = Pace::Gentle(NonZeroU64::new(1 << 40).unwrap());
+    let seen = store.disk.examine(&key, Algorithm::Sha256, gentle).await.unwrap();
+    assert_eq!(seen, Examined { digest: sha256(&bytes), size: 300_000 });
+    assert_eq!(store.disk.length(&key).await.unwrap(), 300_000);
+}
+
+#[tokio::test]
+async fn a_walk_tells_every_file_and_nothing_else() {
+    let store = Store::new();
+    let mut keys = Vec::new();
+    for number in 0..3 {
+        keys.push(store.push(id(number), format!("blob {number}").as_bytes()).await);
+    }
+    keys.push(Key::staging(id(9)));
+    store.plant(&keys[3], b"staged");
+    keys.push(Key::parse("docker/registry/v2/blobs/stray").unwrap());
+    store.plant(&keys[4], b"stray");
+    let (mut walk, mut told) = (store.disk.walk(), Vec::new());
+    while let Some(files) = walk.recv().await {
+        told.extend(files.unwrap());
+    }
+    told.sort();
+    let mut keys: Vec<_> = keys.iter().map(|key| key.as_str().to_owned()).collect();
+    keys.sort();
+    assert_eq!(told, keys);
 }
 
 #[tokio::test]

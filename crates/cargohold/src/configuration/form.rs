@@ -44,7 +44,8 @@ pub(crate) struct Folder;
 const SIZES: [(&str, usize); 4] = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10), ("", 1)];
 
 /// The units of time and their nanoseconds, the largest first, as in Go's `time.ParseDuration`.
-const TIMES: [(&str, u128); 6] = [
+const TIMES: [(&str, u128); 7] = [
+    ("d", 86_400_000_000_000),
     ("h", 3_600_000_000_000),
     ("m", 60_000_000_000),
     ("s", 1_000_000_000),
@@ -195,7 +196,7 @@ fn digits(text: &str) -> Option<usize> {
 }
 
 /// `0`, or numbers with units one after the other, each with a fraction if it is wanted.
-fn duration(text: &str) -> Option<Duration> {
+pub(super) fn duration(text: &str) -> Option<Duration> {
     let mut rest = match text {
         "" => return None,
         "0" => "0s",

@@ -14,6 +14,7 @@ mod repository;
 mod waiting;
 mod wire;
 
+mod backup;
 mod blobs_pull;
 mod catalog;
 mod chunks;
@@ -23,6 +24,7 @@ mod discover;
 mod early_answers;
 mod empty_blobs;
 mod errors;
+mod fsck;
 mod interruptions;
 mod limits;
 mod management;

@@ -185,7 +185,8 @@ impl Registry {
         String::from_utf8(output.stderr).unwrap()
     }
 
-    fn try_command(&self, arguments: &[&str]) -> Output {
+    /// Runs another command of the program on the same data and with the same settings.
+    pub(crate) fn try_command(&self, arguments: &[&str]) -> Output {
         run(on(&self.root()).args(arguments).envs(self.settings.iter().copied()))
     }
 

@@ -26,6 +26,10 @@ impl Reader {
         Self { number: NUMBER.fetch_add(1, Ordering::Relaxed), file: file.to_owned() }
     }
 
+    pub(crate) fn file(&self) -> &Path {
+        &self.file
+    }
+
     /// Runs `read` on this thread's connection, which is opened when it is first needed.
     pub(crate) fn with<T>(&self, read: impl FnOnce(&mut Connection<'_>) -> Result<T, Error>) -> Result<T, Error> {
         CONNECTIONS.with_borrow_mut(|connections| {

@@ -52,6 +52,11 @@ impl Writer {
         Ok(Self { queue })
     }
 
+    /// One that takes nothing.
+    pub(crate) fn none() -> Self {
+        Self { queue: mpsc::channel(1).0 }
+    }
+
     pub(crate) async fn run<T: Transaction>(&self, transaction: T) -> Result<T::Output, Error> {
         let (answer, answered) = oneshot::channel();
         let job = Pending { transaction, output: None, answer };

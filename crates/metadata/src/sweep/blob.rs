@@ -1,7 +1,7 @@
 //! A blob that no repository has: its row goes, and its objects are discarded.
 
 use super::{SweepTimes, Swept, Times};
-use crate::{BlobId, Candidate, Error, statement::statements, transaction::Tx};
+use crate::{BlobId, Candidate, Error, backups, statement::statements, transaction::Tx};
 
 statements! {
     LOCK_BLOB = "select 1 from blobs where id = $1"
@@ -21,7 +21,10 @@ pub(super) async fn sweep(tx: &mut Tx<'_>, blob: BlobId, times: &SweepTimes) -> 
         return Ok(Swept::Needed);
     }
     let times = Times::of(tx, Candidate::Blob(blob), times).await?;
-    let delete_after = times.now.plus(times.keep);
+    let mut delete_after = times.now.plus(times.keep);
+    if !times.purge {
+        delete_after = backups::not_before_their_end(tx, delete_after).await?;
+    }
     tx.connection.execute(&DISCARD_OBJECTS, &[delete_after.into(), blob.into()]).await?;
     tx.connection.execute(&DELETE_BLOB, &row).await?;
     Ok(Swept::Removed)

@@ -18,9 +18,13 @@ async fn no_statement_walks_a_table() {
     let facts = Facts::new().await;
     for statement in statements().filter(|statement| !statement.name.contains("schema")) {
         let plan = explain(&facts, statement.sqlite);
-        let walks = plan
-            .iter()
-            .any(|step| step.starts_with("SCAN") && !step.contains("VIRTUAL TABLE") && !step.contains("CONSTANT"));
+        // What a part of the statement brought is no table; that part is looked at too.
+        let is_part = |step: &str| {
+            step.strip_prefix("SCAN ").is_some_and(|name| plan.iter().any(|step| *step == format!("CO-ROUTINE {name}")))
+        };
+        let walks = plan.iter().any(|step| {
+            step.starts_with("SCAN") && !step.contains("VIRTUAL TABLE") && !step.contains("CONSTANT") && !is_part(step)
+        });
         assert!(!walks, "{}: {plan:#?}", statement.name);
     }
 }

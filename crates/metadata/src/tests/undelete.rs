@@ -6,8 +6,8 @@ use cargohold_oci::{Role, Tag};
 
 use super::{Facts, HOUR, digest, grace, name, now};
 use crate::{
-    DeleteBlob, DeleteManifest, DeleteRepository, DeleteTag, Deleted, Grace, NotUndeleted, Purge, Purged, Timestamp,
-    UndeleteManifest, UndeleteRepository, UndeleteTag, Undeleted, Window,
+    DeleteBlob, DeleteManifest, DeleteRepository, DeleteTag, Deleted, Grace, NotUndeleted, Purge, Purged, RecordBackup,
+    Timestamp, UndeleteManifest, UndeleteRepository, UndeleteTag, Undeleted, Window,
 };
 
 const DAY: Duration = Duration::from_hours(24);
@@ -172,6 +172,23 @@ async fn what_is_purged_goes_at_once_with_what_it_alone_held() {
     let discarded = facts.ask("select delete_after from objects where state = 'discarded'");
     assert_eq!(discarded, [now().plus(DAY).micros().to_string()], "not kept a day more");
     assert!(facts.metadata.blob(&name("a"), &shared).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn what_is_purged_is_kept_for_no_backup_and_the_rest_is() {
+    let facts = Facts::new().await;
+    for (content, layer) in [("secret", "secret layer"), ("image", "layer")] {
+        let layer = facts.push_blob("a", layer).await;
+        facts.put("a", content, &[(Role::Layer, layer)], &[]).await.unwrap();
+        facts.delete_manifest_at(content, now()).await;
+    }
+    facts.metadata.run(RecordBackup { now: now(), keep_until: now().plus(10 * WEEK) }).await.unwrap();
+    facts.purge("a", Deleted::Manifest(digest("secret"))).await;
+    facts.sweep(now()).await;
+    facts.sweep(now().plus(WEEK)).await;
+    facts.sweep(now().plus(WEEK + DAY)).await;
+    let discarded = facts.ask("select delete_after from objects where state = 'discarded' order by delete_after");
+    assert_eq!(discarded, [now(), now().plus(10 * WEEK)].map(|time| time.micros().to_string()));
 }
 
 #[tokio::test]

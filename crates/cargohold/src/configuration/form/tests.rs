@@ -6,13 +6,14 @@ const ANY_TIME: Period = Period(Duration::ZERO..=Duration::MAX);
 const ANY_SIZE: Size = Size(0..=usize::MAX);
 
 #[test]
-fn durations_are_gos() {
+fn durations_are_gos_with_days() {
     for (text, milliseconds) in [
         ("0", 0),
         ("0s", 0),
         ("90s", 90_000),
         ("2m", 120_000),
         ("1h30m", 5_400_000),
+        ("1.5d", 129_600_000),
         ("1.5h", 5_400_000),
         ("300ms", 300),
         ("2000us", 2),
@@ -27,7 +28,7 @@ fn durations_are_gos() {
         assert_eq!(ANY_TIME.read(text), Some(Duration::from_millis(milliseconds)), "{text}");
     }
     for text in
-        ["", "5", "s", ".s", "1.2.3s", "-5s", "5 s", "5S", "5d", "1h30", "5ss", "99999999999h", "1e3s", "٣s", "1_0s"]
+        ["", "5", "s", ".s", "1.2.3s", "-5s", "5 s", "5S", "5w", "1h30", "5ss", "99999999999h", "1e3s", "٣s", "1_0s"]
     {
         assert_eq!(ANY_TIME.read(text), None, "{text}");
     }

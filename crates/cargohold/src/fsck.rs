@@ -1,0 +1,122 @@
+//! `cargohold fsck`: checks that everything stored is there and whole, and puts right what can be.
+
+use std::{path::PathBuf, process::ExitCode};
+
+use anyhow::Context;
+use cargohold_access::{Caller, Gate};
+use cargohold_registry::{Checked, Checking, HowToCheck, Problem};
+use clap::Args;
+use serde_json::{Value, json};
+
+use crate::{
+    data_folder::{self, DataFolder},
+    management, open,
+    show::{self, ByteProgress},
+};
+
+/// What is left to be done by somebody.
+const PROBLEMS: u8 = 3;
+
+/// How the check goes about it.
+#[derive(Debug, Args)]
+pub(crate) struct Fsck {
+    /// Put right what can be; the server must be stopped
+    ///
+    /// Blobs whose bytes are lost or damaged are marked as missing: clients get 404 and the next push puts them right. Files
+    /// that nothing names are deleted once the time of sweep.keep is over, as soon as a server runs again.
+    #[arg(long)]
+    repair: bool,
+    /// Look at the files' lengths only, and read none
+    #[arg(long)]
+    quick: bool,
+    /// The configuration of the registry, as for `cargohold serve`
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Answer in JSON: a line for each problem, and one for the whole
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn run(fsck: &Fsck) -> anyhow::Result<ExitCode> {
+    let configuration = management::configuration(fsck.config.as_deref())?;
+    let root = &configuration.root_directory;
+    data_folder::require(root)?;
+    let progress = Progress { bar: ByteProgress::new(), json: fsck.json };
+    let checked = tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
+        // Held for as long as it takes: nobody else writes meanwhile.
+        let owned = fsck.repair.then(|| DataFolder::claim(root)).transpose()?;
+        let registry = match &owned {
+            Some(folder) => open::open(folder, &configuration).await?,
+            None => open::open_beside(root, &configuration).await?,
+        };
+        let operator = Gate::new(configuration.auth).operator(Caller::Operator).context("not the operator")?;
+        let how = HowToCheck { read: !fsck.quick, repair: fsck.repair };
+        let checked = registry.check(&operator, how, &|checking| progress.tell(checking)).await?;
+        registry.close().await;
+        anyhow::Ok(checked)
+    })?;
+    progress.bar.end();
+    show::line(&if fsck.json { in_json(&checked).to_string() } else { told(&checked, fsck) });
+    Ok(if checked.problems == 0 || fsck.repair { ExitCode::SUCCESS } else { ExitCode::from(PROBLEMS) })
+}
+
+/// What is seen while it runs: problems as they are found, and a bar where somebody looks.
+struct Progress {
+    bar: ByteProgress,
+    json: bool,
+}
+
+impl Progress {
+    fn tell(&self, checking: Checking) {
+        match checking {
+            Checking::Objects { bytes, .. } => self.bar.begin(bytes),
+            Checking::Object(bytes) => self.bar.go_on(bytes),
+            Checking::Problem(problem) if self.json => self.bar.say(&problem_in_json(&problem).to_string()),
+            Checking::Problem(problem) => self.bar.say(&problem.to_string()),
+        }
+    }
+}
+
+fn told(checked: &Checked, fsck: &Fsck) -> String {
+    let Checked { objects, bytes, payloads, sessions, files, problems } = *checked;
+    let bytes = show::size(bytes);
+    let what = format!(
+        "{objects} blobs with {bytes}, {payloads} manifests, {sessions} uploads under way and {files} files were checked"
+    );
+    match (problems, fsck.repair) {
+        (0, _) => format!("{what}: all is well"),
+        (1, true) => format!("{what}: 1 problem, put right as far as it can be; once more to see"),
+        (_, true) => format!("{what}: {problems} problems, put right as far as they can be; once more to see"),
+        (1, false) => format!("{what}: 1 problem\nstop the server and put it right: cargohold fsck --repair"),
+        (_, false) => {
+            format!("{what}: {problems} problems\nstop the server and put them right: cargohold fsck --repair")
+        }
+    }
+}
+
+fn in_json(checked: &Checked) -> Value {
+    let Checked { objects, bytes, payloads, sessions, files, problems } = *checked;
+    json!({
+        "blobs": objects,
+        "bytes": bytes,
+        "manifests": payloads,
+        "uploads": sessions,
+        "files": files,
+        "problems": problems,
+    })
+}
+
+fn problem_in_json(problem: &Problem) -> Value {
+    let (kind, key, digest) = match problem {
+        Problem::Database(_) => ("database", None, None),
+        Problem::Payload(digest) => ("manifest damaged", None, Some(digest)),
+        Problem::Missing { digest, key } => ("blob missing", Some(key), Some(digest)),
+        Problem::Damaged { digest, key, .. } => ("blob damaged", Some(key), Some(digest)),
+        Problem::Unreadable { digest, key, .. } => ("blob unreadable", Some(key), Some(digest)),
+        Problem::Found { digest, key } => ("blob found", Some(key), Some(digest)),
+        Problem::Session { .. } => ("upload truncated", None, None),
+        Problem::Unnamed(key) => ("file unnamed", Some(key), None),
+    };
+    let digest = digest.map(ToString::to_string);
+    json!({ "problem": kind, "key": key, "digest": digest, "message": problem.to_string() })
+}

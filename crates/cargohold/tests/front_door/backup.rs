@@ -1,0 +1,103 @@
+//! `cargohold backup` and `cargohold restore`: yesterday's facts over today's bytes.
+
+use std::fs;
+
+use serde_json::Value;
+
+use crate::{
+    content::noise,
+    registry::{Registry, Settings, Signal},
+    waiting::eventually,
+};
+
+/// What is deleted is swept in a while that is long enough to push something.
+const SOON: Settings = &[
+    ("CARGOHOLD__SWEEP__GRACE", "4s"),
+    ("CARGOHOLD__SWEEP__WINDOW", "0s"),
+    ("CARGOHOLD__SWEEP__KEEP", "0s"),
+    ("CARGOHOLD__SWEEP__INTERVAL", "10ms"),
+];
+
+fn count(registry: &Registry) -> usize {
+    registry.files("docker/registry/v2/blobs").len()
+}
+
+#[test]
+fn what_a_backup_names_is_there_when_it_is_restored_and_what_came_later_goes() {
+    let registry = Registry::start_in(tempfile::tempdir().unwrap(), SOON);
+    let (old, new) = (registry.named("team/old"), registry.named("team/new"));
+    let manifest = old.push_image("v1");
+    let upload = old.start_upload();
+    upload.patch("under way").send().expect(202);
+    let backup = registry.root().join("../facts.db");
+    let backup = backup.to_str().unwrap();
+    let said = registry.command(&["backup", backup, "--keep", "1h"]);
+    assert!(said.contains("has the facts") && said.contains("kept until 20"), "{said}");
+    let refused = registry.failing_command(&["backup", backup]);
+    assert!(refused.contains("is there already"), "{refused}");
+
+    old.deletes(&format!("manifests/{manifest}"));
+    eventually("its blobs are swept", || {
+        registry.command(&["sweep", "status"]).contains("2 objects to delete").then_some(())
+    });
+    old.pull(&old.layer()).expect(404);
+    new.push_image("v2");
+    new.push_blob(noise(1, 100_000));
+    upload.put(&crate::content::digest("under way"), "").send().expect(201);
+
+    let refused = registry.failing_command(&["restore", backup]);
+    assert!(refused.contains("another cargohold uses this data folder"), "{refused}");
+    registry.signal(Signal::TERM);
+    registry.wait();
+    let said: Value = serde_json::from_str(&registry.command(&["restore", backup, "--json"])).unwrap();
+    assert_eq!((&said["blobs"], &said["missing"]), (&Value::from(2), &Value::from(0)), "{said}");
+    assert!(fs::exists(said["previous"].as_str().unwrap()).unwrap());
+    registry.start_again();
+    old.get("manifests/v1").expect(200);
+    old.pull(&old.layer()).expect(200);
+    upload.status().refused(404, "BLOB_UPLOAD_UNKNOWN");
+    new.get("manifests/v2").expect(404);
+    eventually("what came later is deleted", || (count(&registry) == 2).then_some(()));
+    assert!(registry.command(&["fsck"]).contains("all is well"));
+    new.push_image("v2");
+    new.get("manifests/v2").expect(200);
+}
+
+#[test]
+fn a_backup_keeps_bytes_until_it_ends() {
+    let registry = Registry::start_in(tempfile::tempdir().unwrap(), SOON);
+    let [before, after] = ["team/before", "team/after"].map(|name| registry.named(name));
+    let digest = before.push_image("v1");
+    before.deletes(&format!("manifests/{digest}"));
+    eventually("its bytes are deleted", || (count(&registry) == 0).then_some(()));
+
+    let digest = after.push_image("v1");
+    registry.command(&["backup", registry.root().join("facts.db").to_str().unwrap(), "--keep", "20s"]);
+    after.deletes(&format!("manifests/{digest}"));
+    eventually("its bytes are discarded, and kept", || {
+        registry.command(&["sweep", "status"]).contains("2 objects to delete").then_some(())
+    });
+    eventually("the backup has ended", || (count(&registry) == 0).then_some(()));
+}
+
+#[test]
+fn what_is_no_backup_is_refused_and_nothing_changes() {
+    let registry = Registry::start();
+    let repository = registry.named("team/app");
+    repository.push_image("v1");
+    let backup = registry.root().join("facts.db");
+    registry.command(&["backup", backup.to_str().unwrap()]);
+    registry.signal(Signal::TERM);
+    registry.wait();
+    let whole = fs::read(&backup).unwrap();
+    let nothing = registry.root().join("nothing.db");
+    let refused = registry.failing_command(&["restore", nothing.to_str().unwrap()]);
+    assert!(refused.contains("nothing.db"), "{refused}");
+    for bad in [b"not a database, whatever it says it is".to_vec(), whole[..whole.len() / 2].to_vec()] {
+        fs::write(&backup, bad).unwrap();
+        let refused = registry.failing_command(&["restore", backup.to_str().unwrap()]);
+        assert!(refused.contains("backup"), "{refused}");
+    }
+    registry.start_again();
+    repository.get("manifests/v1").expect(200);
+}
