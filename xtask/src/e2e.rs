@@ -46,7 +46,7 @@ Installs what is missing (Debian's packages, so as root; crane with Go into $CAR
 Examples:
   cargo xtask e2e                                   everything
   cargo xtask e2e docker podman                     only these clients
-  cargo xtask e2e kill-loop --rounds 100 --seed 7   a long kill loop with the choices of an earlier one
+  cargo xtask e2e kill-loop --rounds 2000 --seed 7  a long kill loop with the choices of an earlier one
   cargo xtask e2e --against http://127.0.0.1:5000   the clients against a registry that runs already
   cargo xtask e2e --prepare                         only install what is needed";
 
@@ -65,7 +65,7 @@ pub(crate) struct Options {
     server: Option<PathBuf>,
 
     /// How often the kill loop kills
-    #[arg(long, value_name = "N", default_value_t = 20)]
+    #[arg(long, value_name = "N", default_value_t = 50)]
     rounds: u32,
 
     /// Repeats the random choices of the run that printed it

@@ -1,20 +1,29 @@
 //! What was acknowledged, ever, and what is under way: the truth that the server is held to.
 //!
-//! A pusher enters each intent before its first request and takes it out after the acknowledgement; what is left when the server
-//! was killed is what the kill interrupted. Time here is a counter, so that "before" and "after" are exact.
+//! Each request is entered before it is sent and taken out after its answer; what is left when the server was killed is what the kill
+//! interrupted. Time here is a counter, so that "before" and "after" are exact.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::content::{Blob, Manifest};
-use super::tag_history::TagHistory;
-use crate::e2e::random::Random;
+use super::facts::{Expected, Facts, Place};
+use super::register::{Effect, Value};
 
-/// The repositories that are pushed to.
-pub(super) const REPOSITORIES: [&str; 4] = ["kill/a", "kill/b", "kill/a/b", "c"];
+/// Repositories that have one pusher each: what they hold is known exactly.
+pub(super) const OWN: [&str; 4] = ["kill/a", "kill/b", "kill/a/b", "c"];
 
-/// Shared by all pushers of a run.
+/// The repository in which all pushers push, move tags and delete against each other. Each manifest of it belongs to one of them.
+pub(super) const SHARED: &str = "kill/shared";
+
+/// All of them.
+pub(super) fn repositories() -> impl Iterator<Item = &'static str> {
+    OWN.into_iter().chain([SHARED])
+}
+
+/// Shared by all pushers of one data folder.
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
     state: Mutex<State>,
@@ -23,31 +32,61 @@ pub(super) struct Ledger {
 
 #[derive(Debug, Default)]
 struct State {
-    clock: u64,
-    blobs: Vec<(&'static str, Blob)>,
-    manifests: Vec<(&'static str, Manifest)>,
-    tags: BTreeMap<(&'static str, String), TagHistory>,
-    under_way: BTreeMap<u64, Intent>,
+    facts: Facts,
+    under_way: BTreeMap<u64, Interrupted>,
     counts: Counts,
 }
 
-#[derive(Debug, Default)]
-struct Counts {
-    acknowledged: usize,
-    interrupted: usize,
-    completed: usize,
-    resumed: usize,
+/// How much of what was done, for the closing line.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Counts {
+    pub(super) blobs: usize,
+    pub(super) manifests: usize,
+    pub(super) deletions: usize,
+    pub(super) interrupted: usize,
+    pub(super) completed: usize,
+    pub(super) resumed: usize,
+    /// Puts that were refused because the sweep had taken a blob, which then was pushed again.
+    pub(super) overtaken: usize,
+    /// Pushes that the sweep overtook again and again.
+    pub(super) given_up: usize,
+    /// Blobs that the sweep was found to have taken.
+    pub(super) swept: usize,
 }
 
 /// Something that is asked of the server.
 #[derive(Clone, Debug)]
-pub(super) enum Intent {
+pub(super) enum Request {
+    /// Whether a blob is there: if so, it is a promise.
+    Exists {
+        repository: &'static str,
+        blob: Blob,
+    },
     /// A blob by a single request: whole in a POST, or mounted.
-    Blob { repository: &'static str, blob: Blob },
+    Blob {
+        repository: &'static str,
+        blob: Blob,
+    },
     /// A blob through an upload session.
     Session(Session),
     /// A manifest, and the tag by which it is put, if any.
-    Manifest { repository: &'static str, manifest: Manifest, tag: Option<String> },
+    Manifest {
+        repository: &'static str,
+        manifest: Manifest,
+        tag: Option<String>,
+    },
+    DeleteBlob {
+        repository: &'static str,
+        digest: String,
+    },
+    DeleteManifest {
+        repository: &'static str,
+        digest: String,
+    },
+    DeleteTag {
+        repository: &'static str,
+        tag: String,
+    },
 }
 
 /// An upload session as its pusher knows it.
@@ -59,83 +98,194 @@ pub(super) struct Session {
     pub(super) location: String,
     /// How many bytes the server has acknowledged.
     pub(super) received: usize,
+    /// How many it has if it got all of the chunk that is under way.
+    pub(super) sent: usize,
     /// Its closing request was sent.
     pub(super) closing: bool,
 }
 
-/// An intent's place in the ledger: the moment when it was entered.
+/// A request that was not answered.
+#[derive(Clone, Debug)]
+pub(super) struct Interrupted {
+    pub(super) request: Request,
+    pub(super) changes: Vec<Change>,
+}
+
+/// What a request would change.
+#[derive(Clone, Debug)]
+pub(super) struct Change {
+    pub(super) place: Place,
+    pub(super) effect: Effect,
+    started: u64,
+    /// What was there for certain when it was asked for.
+    pub(super) before: Option<Value>,
+}
+
+/// A request's place in the ledger: the moment when it was entered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Ticket(u64);
 
-impl Ledger {
-    /// Enters an intent; to be called before its request is sent.
-    pub(super) fn begin(&self, intent: Intent) -> Ticket {
-        let mut state = self.state();
-        let now = state.tick();
-        if let Intent::Manifest { repository, manifest, tag: Some(tag) } = &intent {
-            state.tags.entry((repository, tag.clone())).or_default().start(&manifest.digest, now);
+impl Request {
+    fn effects(&self, facts: &Facts) -> Vec<(Place, Effect)> {
+        match self {
+            // Nothing can be seen of it before it is closed.
+            Self::Session(session) if !session.closing => Vec::new(),
+            Self::Exists { repository, blob }
+            | Self::Blob { repository, blob }
+            | Self::Session(Session { repository, blob, .. }) => vec![set_blob(repository, blob)],
+            Self::Manifest { repository, manifest, tag } => {
+                let set = Effect::Set(manifest.digest.clone());
+                let tag = tag.iter().map(|tag| (Place::tag(repository, tag), set.clone()));
+                std::iter::once((Place::manifest(repository, &manifest.digest), set.clone())).chain(tag).collect()
+            }
+            Self::DeleteBlob { repository, digest } => vec![(Place::blob(repository, digest), Effect::Remove)],
+            Self::DeleteManifest { repository, digest } if *repository == SHARED => {
+                facts.effects_of_shared_deletion(repository, digest)
+            }
+            Self::DeleteManifest { repository, digest } => facts.effects_of_deletion(repository, digest),
+            Self::DeleteTag { repository, tag } => vec![(Place::tag(repository, tag), Effect::Remove)],
         }
-        state.under_way.insert(now, intent);
-        Ticket(now)
+    }
+}
+
+impl Ledger {
+    /// Enters a request; to be called before it is sent.
+    pub(super) fn begin(&self, request: Request) -> Ticket {
+        let mut state = self.state();
+        match &request {
+            Request::Exists { blob, .. } | Request::Blob { blob, .. } | Request::Session(Session { blob, .. }) => {
+                state.facts.know_blob(blob);
+            }
+            Request::Manifest { manifest, .. } => state.facts.know_manifest(manifest),
+            Request::DeleteBlob { .. } | Request::DeleteManifest { .. } | Request::DeleteTag { .. } => {}
+        }
+        let ticket = Ticket(state.facts.tick());
+        let effects = request.effects(&state.facts);
+        state.under_way.insert(ticket.0, Interrupted { request, changes: Vec::new() });
+        state.start(ticket, effects);
+        ticket
     }
 
-    /// The server has acknowledged a part of a session.
+    /// Something happened to a session. If it is closing from now on, its blob may appear.
     pub(super) fn advance(&self, ticket: Ticket, change: impl FnOnce(&mut Session)) {
-        if let Some(Intent::Session(session)) = self.state().under_way.get_mut(&ticket.0) {
-            change(session);
+        let mut state = self.state();
+        let Some(Interrupted { request: Request::Session(session), changes }) = state.under_way.get_mut(&ticket.0)
+        else {
+            return;
+        };
+        change(session);
+        let appears = session.closing && changes.is_empty();
+        if appears {
+            let effect = set_blob(session.repository, &session.blob);
+            state.start(ticket, vec![effect]);
         }
     }
 
     /// The server has acknowledged the whole: from now on it is a fact.
     pub(super) fn acknowledge(&self, ticket: Ticket) {
         let mut state = self.state();
-        let now = state.tick();
-        match state.under_way.remove(&ticket.0) {
-            Some(Intent::Blob { repository, blob } | Intent::Session(Session { repository, blob, .. })) => {
-                state.blobs.push((repository, blob));
-            }
-            Some(Intent::Manifest { repository, manifest, tag }) => {
-                if let Some(history) = tag.and_then(|tag| state.tags.get_mut(&(repository, tag))) {
-                    history.acknowledge(&manifest.digest, ticket.0, now);
-                }
-                state.manifests.push((repository, manifest));
-            }
-            None => {}
+        let now = state.facts.tick();
+        let Some(done) = state.under_way.remove(&ticket.0) else { return };
+        for change in &done.changes {
+            state.facts.acknowledge(&change.place, &change.effect, change.started, now);
         }
-        state.counts.acknowledged += 1;
+        match done.request {
+            // A look at something is no progress.
+            Request::Exists { .. } => return,
+            Request::Blob { .. } | Request::Session(_) => state.counts.blobs += 1,
+            Request::Manifest { .. } => state.counts.manifests += 1,
+            Request::DeleteBlob { .. } | Request::DeleteManifest { .. } | Request::DeleteTag { .. } => {
+                state.counts.deletions += 1;
+            }
+        }
         self.progress.notify_all();
     }
 
-    /// Takes out what a kill interrupted.
-    pub(super) fn take_interrupted(&self) -> Vec<Intent> {
+    /// The server has refused: nothing has happened.
+    pub(super) fn withdraw(&self, ticket: Ticket) {
         let mut state = self.state();
-        let interrupted: Vec<Intent> = std::mem::take(&mut state.under_way).into_values().collect();
+        let Some(refused) = state.under_way.remove(&ticket.0) else { return };
+        for change in &refused.changes {
+            state.facts.withdraw(&change.place, &change.effect, change.started);
+        }
+    }
+
+    /// Takes out what a kill interrupted.
+    pub(super) fn take_interrupted(&self) -> Vec<Interrupted> {
+        let mut state = self.state();
+        let interrupted: Vec<Interrupted> = std::mem::take(&mut state.under_way).into_values().collect();
         state.counts.interrupted += interrupted.len();
         interrupted
     }
 
-    /// An interrupted intent turned out to have been carried out, though nobody was told.
-    pub(super) fn count_completed(&self) {
-        self.state().counts.completed += 1;
+    /// The server is about to start with these times.
+    pub(super) fn begin_round(&self, sweeping: bool) {
+        self.state().facts.begin_round(sweeping);
     }
 
-    /// An interrupted session went on.
-    pub(super) fn count_resumed(&self) {
-        self.state().counts.resumed += 1;
+    /// Whether the sweep takes blobs that nothing refers to in this round.
+    pub(super) fn is_sweeping(&self) -> bool {
+        self.state().facts.is_sweeping()
     }
 
-    /// How many intents were acknowledged, ever.
-    pub(super) fn acknowledged(&self) -> usize {
-        self.state().counts.acknowledged
+    /// It was seen after a start, while nothing was under way.
+    pub(super) fn settle(&self, place: &Place, observed: Value) {
+        self.state().facts.settle(place, observed);
     }
 
-    /// Waits until `goal` intents were acknowledged or `given_up` says so; false if nothing is acknowledged for `limit`.
+    pub(super) fn allowed(&self, place: &Place) -> BTreeSet<Value> {
+        self.state().facts.allowed(place)
+    }
+
+    pub(super) fn expected(&self, place: &Place) -> Expected {
+        self.state().facts.expected(place)
+    }
+
+    /// Whether a manifest of its repository needs this blob.
+    pub(super) fn is_held(&self, blob: &Place) -> bool {
+        self.state().facts.is_held(blob)
+    }
+
+    /// See [`Facts::stand`].
+    pub(super) fn stand(&self, places: &[Place]) -> Option<u64> {
+        self.state().facts.stand(places)
+    }
+
+    /// All places, the ones that were touched last at first.
+    pub(super) fn places(&self) -> Vec<Place> {
+        self.state().facts.places()
+    }
+
+    /// The manifests that a repository must have.
+    pub(super) fn manifests_of(&self, repository: &str) -> Vec<Manifest> {
+        self.state().facts.manifests_of(repository).cloned().collect()
+    }
+
+    /// The blob of that digest, if it was ever pushed.
+    pub(super) fn blob(&self, digest: &str) -> Option<Blob> {
+        self.state().facts.blob(digest).cloned()
+    }
+
+    /// Every blob that was ever pushed.
+    pub(super) fn blobs(&self) -> Vec<Blob> {
+        self.state().facts.blobs().cloned().collect()
+    }
+
+    pub(super) fn count(&self, add: impl FnOnce(&mut Counts)) {
+        add(&mut self.state().counts);
+    }
+
+    pub(super) fn counts(&self) -> Counts {
+        self.state().counts
+    }
+
+    /// Waits until `goal` changes were acknowledged or `given_up` says so; false if nothing is acknowledged for `limit`.
     pub(super) fn wait_for(&self, goal: usize, limit: Duration, given_up: impl Fn() -> bool) -> bool {
         let mut state = self.state();
-        let mut last = (state.counts.acknowledged, Instant::now());
-        while state.counts.acknowledged < goal && !given_up() {
-            if state.counts.acknowledged > last.0 {
-                last = (state.counts.acknowledged, Instant::now());
+        let mut last = (state.counts.acknowledged(), Instant::now());
+        while state.counts.acknowledged() < goal && !given_up() {
+            if state.counts.acknowledged() > last.0 {
+                last = (state.counts.acknowledged(), Instant::now());
             } else if last.1.elapsed() > limit {
                 return false;
             }
@@ -146,60 +296,6 @@ impl Ledger {
         true
     }
 
-    /// All blobs that must be there, with their repositories.
-    pub(super) fn blobs(&self) -> Vec<(&'static str, Blob)> {
-        self.state().blobs.clone()
-    }
-
-    /// All manifests that must be there, with their repositories.
-    pub(super) fn manifests(&self) -> Vec<(&'static str, Manifest)> {
-        self.state().manifests.clone()
-    }
-
-    /// All tags that were ever asked for, with what they may point at.
-    pub(super) fn tags(&self) -> Vec<((&'static str, String), TagHistory)> {
-        self.state().tags.clone().into_iter().collect()
-    }
-
-    /// A tag was seen after a start, while nothing was under way.
-    pub(super) fn settle_tag(&self, tag: &(&'static str, String), observed: Option<&str>) {
-        let mut state = self.state();
-        let now = state.tick();
-        if let Some(history) = state.tags.get_mut(tag) {
-            history.settle(observed, now);
-        }
-    }
-
-    /// Some blob that is in this repository.
-    pub(super) fn some_blob(&self, repository: &str, random: &mut Random) -> Option<Blob> {
-        let state = self.state();
-        let here: Vec<&Blob> =
-            state.blobs.iter().filter(|(name, _)| *name == repository).map(|(_, blob)| blob).collect();
-        random.pick(&here).map(|blob| (*blob).clone())
-    }
-
-    /// Some manifest that is in this repository.
-    pub(super) fn some_manifest(&self, repository: &str, random: &mut Random) -> Option<Manifest> {
-        let state = self.state();
-        let here: Vec<&Manifest> =
-            state.manifests.iter().filter(|(name, _)| *name == repository).map(|(_, manifest)| manifest).collect();
-        random.pick(&here).map(|manifest| (*manifest).clone())
-    }
-
-    /// What the run did, in one line.
-    pub(super) fn summary(&self) -> String {
-        let State { blobs, manifests, tags, counts, .. } = &*self.state();
-        format!(
-            "{} blobs, {} manifests and {} tags acknowledged; {} pushes interrupted, {} of them found complete, {} uploads resumed",
-            blobs.len(),
-            manifests.len(),
-            tags.len(),
-            counts.interrupted,
-            counts.completed,
-            counts.resumed,
-        )
-    }
-
     fn state(&self) -> MutexGuard<'_, State> {
         // A pusher that panicked fails the run by itself.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -207,10 +303,41 @@ impl Ledger {
 }
 
 impl State {
-    fn tick(&mut self) -> u64 {
-        self.clock += 1;
-        self.clock
+    fn start(&mut self, ticket: Ticket, effects: Vec<(Place, Effect)>) {
+        let started = self.facts.tick();
+        let mut changes = Vec::with_capacity(effects.len());
+        for (place, effect) in effects {
+            let before = self.facts.certain(&place);
+            self.facts.start(&place, &effect, started);
+            changes.push(Change { place, effect, started, before });
+        }
+        if let Some(under_way) = self.under_way.get_mut(&ticket.0) {
+            under_way.changes = changes;
+        }
     }
+}
+
+impl Counts {
+    /// How many changes were acknowledged.
+    pub(super) fn acknowledged(&self) -> usize {
+        self.blobs + self.manifests + self.deletions
+    }
+}
+
+impl fmt::Display for Counts {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { blobs, manifests, deletions, interrupted, completed, resumed, overtaken, given_up, swept } = self;
+        write!(
+            formatter,
+            "{blobs} blobs, {manifests} manifests and {deletions} deletions acknowledged; {interrupted} requests interrupted, \
+             {completed} of them found complete, {resumed} uploads resumed; {swept} blobs found swept, {overtaken} puts overtaken \
+             by the sweep or a deletion, {given_up} given up"
+        )
+    }
+}
+
+fn set_blob(repository: &'static str, blob: &Blob) -> (Place, Effect) {
+    (Place::blob(repository, &blob.digest), Effect::Set(blob.digest.clone()))
 }
 
 #[cfg(test)]
@@ -218,47 +345,44 @@ mod tests {
     use std::time::Duration;
 
     use super::super::content::{Blob, Manifest};
-    use super::{Intent, Ledger, Session};
-
-    fn manifest(nonce: u64) -> Manifest {
-        Manifest::image(&Blob::new(1), &[], false, nonce)
-    }
+    use super::super::facts::{Expected, Place};
+    use super::{Ledger, Request, Session};
 
     fn put(ledger: &Ledger, nonce: u64) -> super::Ticket {
-        ledger.begin(Intent::Manifest { repository: "c", manifest: manifest(nonce), tag: Some("latest".to_owned()) })
+        let manifest = Manifest::image(&[Blob::new(1)], false, nonce);
+        ledger.begin(Request::Manifest { repository: "c", manifest, tag: Some("latest".to_owned()) })
     }
 
     #[test]
     fn what_was_acknowledged_is_a_fact_and_the_rest_was_interrupted() {
         let ledger = Ledger::default();
-        let first = ledger.begin(Intent::Blob { repository: "c", blob: Blob::new(1) });
-        ledger.begin(Intent::Blob { repository: "c", blob: Blob::new(2) });
+        let place = |seed| Place::blob("c", &Blob::new(seed).digest);
+        let first = ledger.begin(Request::Blob { repository: "c", blob: Blob::new(1) });
+        ledger.begin(Request::Blob { repository: "c", blob: Blob::new(2) });
+        let third = ledger.begin(Request::Blob { repository: "c", blob: Blob::new(3) });
         ledger.acknowledge(first);
-        assert_eq!(ledger.blobs(), [("c", Blob::new(1))]);
-        assert!(matches!(&ledger.take_interrupted()[..], [Intent::Blob { blob, .. }] if *blob == Blob::new(2)));
+        ledger.withdraw(third);
+        let expected = [1, 2, 3].map(|seed| ledger.expected(&place(seed)));
+        assert_eq!(expected, [Expected::There, Expected::Either, Expected::Gone]);
+        let interrupted = ledger.take_interrupted();
+        assert!(matches!(&interrupted[..], [one] if one.changes[0].place == place(2)));
         assert!(ledger.take_interrupted().is_empty());
     }
 
     #[test]
-    fn a_session_remembers_how_far_it_came() {
+    fn a_session_shows_nothing_before_it_is_closed() {
         let ledger = Ledger::default();
-        let session =
-            Session { repository: "c", blob: Blob::new(1), location: "/1".to_owned(), received: 0, closing: false };
-        let ticket = ledger.begin(Intent::Session(session));
+        let blob = Blob::new(1);
+        let place = Place::blob("c", &blob.digest);
+        let location = "/1".to_owned();
+        let session = Session { repository: "c", blob, location, received: 0, sent: 0, closing: false };
+        let ticket = ledger.begin(Request::Session(session));
         ledger.advance(ticket, |session| session.received = 7);
-        assert!(matches!(&ledger.take_interrupted()[..], [Intent::Session(session)] if session.received == 7));
-    }
-
-    #[test]
-    fn a_tag_follows_its_acknowledged_moves() {
-        let ledger = Ledger::default();
-        let first = put(&ledger, 1);
-        ledger.acknowledge(first);
-        put(&ledger, 2);
-        let tags = ledger.tags();
-        assert!(tags[0].1.allows(Some(&manifest(1).digest)) && tags[0].1.allows(Some(&manifest(2).digest)));
-        ledger.settle_tag(&tags[0].0, Some(&manifest(2).digest));
-        assert!(!ledger.tags()[0].1.allows(Some(&manifest(1).digest)));
+        assert_eq!(ledger.expected(&place), Expected::Gone);
+        ledger.advance(ticket, |session| session.closing = true);
+        assert_eq!(ledger.expected(&place), Expected::Either);
+        let interrupted = ledger.take_interrupted();
+        assert!(matches!(&interrupted[0].request, Request::Session(session) if session.received == 7));
     }
 
     #[test]

@@ -1,183 +1,253 @@
 //! What must hold after a start, and making good what the kill interrupted.
 
-use anyhow::{Context as _, Result, bail, ensure};
+use std::collections::BTreeSet;
 
-use super::content::{Blob, Manifest};
-use super::ledger::{Intent, Ledger, REPOSITORIES, Session};
-use super::pusher::{Cut, go_on, push_in_chunks, push_whole, put_manifest};
+use anyhow::{Context as _, Result, bail, ensure};
+use ureq::http::Method;
+
+use super::content::Manifest;
+use super::facts::{Expected, Name, Place};
+use super::ledger::{Change, Interrupted, OWN, Request, SHARED, Session, repositories};
+use super::pushes::{Client, Cut};
 use super::uploads;
 use crate::e2e::random::Random;
-use crate::e2e::registry::Registry;
 
-/// How many facts are looked at after one start: the newest half of them, and others at random.
-const FACTS_PER_START: usize = 400;
+/// How many places are looked at after one start: the ones that were touched last, and others at random.
+const NEWEST: usize = 150;
+const OLDER: usize = 60;
 
-/// Checks the newest facts, a sample of the older ones and all tags; then what was interrupted, which is then repeated or resumed.
-pub(super) fn after_restart(registry: &Registry, ledger: &Ledger, random: &mut Random) -> Result<()> {
-    let interrupted = ledger.take_interrupted();
-    for (repository, blob) in sample(&ledger.blobs(), random) {
-        blob_is_there(registry, repository, blob)?;
+impl Client<'_> {
+    /// Checks what was interrupted, the newest facts, a sample of the older ones and all lists; then repeats or resumes what was
+    /// interrupted.
+    pub(super) fn check_and_make_good(&self, random: &mut Random) -> Result<()> {
+        let interrupted = self.ledger.take_interrupted();
+        for one in &interrupted {
+            self.is_whole_or_absent(one)?;
+        }
+        let places = self.ledger.places();
+        self.check(&sample(&places, random))?;
+        self.lists_name_what_is_there()?;
+        for one in interrupted {
+            let what = format!("{:?}", one.request);
+            self.make_good(one.request, random).with_context(|| format!("while this was repeated: {what:.300}"))?;
+        }
+        self.lists_name_what_is_there()
     }
-    for (repository, manifest) in sample(&ledger.manifests(), random) {
-        manifest_is_there(registry, repository, manifest)?;
+
+    /// Checks every fact.
+    pub(super) fn check_everything(&self) -> Result<()> {
+        self.check(&self.ledger.places().iter().collect::<Vec<_>>())?;
+        self.lists_name_what_is_there()
     }
-    for intent in &interrupted {
-        if is_whole_or_absent(registry, intent)? {
-            ledger.count_completed();
+
+    /// What was under way has happened to all that it was to change, or to nothing; each place holds what it may.
+    fn is_whole_or_absent(&self, interrupted: &Interrupted) -> Result<()> {
+        let (mut happened, mut not) = (Vec::new(), Vec::new());
+        for Change { place, effect, before, .. } in &interrupted.changes {
+            let observed = self.observe(place)?;
+            let allowed = self.ledger.allowed(place);
+            // The sweep may have taken a blob since.
+            let swept = observed.is_none() && self.ledger.expected(place) != Expected::There && is_blob(place);
+            ensure!(
+                swept || allowed.contains(&observed),
+                "LOST: {place:?} holds {observed:?} after {:?} was interrupted; it may hold {allowed:?}",
+                interrupted.request
+            );
+            // Where others write as well, what is there now does not tell.
+            if let (Some(before), true) = (before, place.repository != SHARED && !is_blob(place)) {
+                let after = effect.applied_to(before);
+                if after != *before {
+                    if observed == after { happened.push(place) } else { not.push(place) }
+                }
+            }
+            self.ledger.settle(place, observed);
+        }
+        ensure!(
+            happened.is_empty() || not.is_empty(),
+            "HALF-MADE: {:?} was interrupted; it changed {happened:?}, but not {not:?}",
+            interrupted.request
+        );
+        if !happened.is_empty() {
+            self.ledger.count(|counts| counts.completed += 1);
+        }
+        Ok(())
+    }
+
+    fn check(&self, places: &[&Place]) -> Result<()> {
+        let mut read: BTreeSet<Place> = BTreeSet::new();
+        let manifests: Vec<(&'static str, Manifest)> = repositories()
+            .flat_map(|repository| self.ledger.manifests_of(repository).into_iter().map(move |one| (repository, one)))
+            .collect();
+        for place in places {
+            match &place.name {
+                Name::Tag(_) => {}
+                Name::Blob(_) if read.contains(*place) => {}
+                Name::Blob(digest) => {
+                    self.check_blob(place, digest)?;
+                    read.insert((*place).clone());
+                }
+                Name::Manifest(digest) => {
+                    let found = manifests
+                        .iter()
+                        .find(|(repository, one)| *repository == place.repository && one.digest == *digest);
+                    let Some((repository, manifest)) = found else {
+                        self.is_gone(place)?;
+                        continue;
+                    };
+                    self.manifest_is_there(repository, manifest)?;
+                    for blob in &manifest.blobs {
+                        if read.insert(Place::blob(repository, &blob.digest)) {
+                            self.blob_is_there(repository, blob)
+                                .with_context(|| format!("the manifest {digest} of {repository} refers to it"))?;
+                        }
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn check_blob(&self, place: &Place, digest: &str) -> Result<()> {
+        match self.ledger.expected(place) {
+            Expected::There => {
+                let blob = self.ledger.blob(digest).context("a blob that was never pushed must be there")?;
+                self.blob_is_there(place.repository, &blob)
+            }
+            Expected::Gone => self.is_gone(place),
+            Expected::Either => {
+                if self.observe(place)?.is_none() {
+                    self.ledger.settle(place, None);
+                    self.ledger.count(|counts| counts.swept += 1);
+                }
+                Ok(())
+            }
         }
     }
-    tags_point_where_they_may(registry, ledger)?;
-    for intent in interrupted {
-        make_good(registry, ledger, intent, random)?;
+
+    fn is_gone(&self, place: &Place) -> Result<()> {
+        let observed = self.observe(place)?;
+        ensure!(observed.is_none(), "BACK: {place:?} is there, though it was deleted or never finished");
+        Ok(())
     }
-    tags_point_where_they_may(registry, ledger)
+
+    /// Each tag points at something that it may point at; the lists name exactly the tags that point at something, and the referrers
+    /// that are there.
+    fn lists_name_what_is_there(&self) -> Result<()> {
+        let mut seen: Vec<Place> = Vec::new();
+        for place in self.ledger.places().into_iter().filter(|place| matches!(place.name, Name::Tag(_))) {
+            let observed = self.observe(&place)?;
+            let allowed = self.ledger.allowed(&place);
+            if !allowed.contains(&observed) {
+                bail!("LOST: the tag {place:?} points at {observed:?}; it may point at {allowed:?}");
+            }
+            let there = observed.is_some();
+            self.ledger.settle(&place, observed);
+            if there {
+                seen.push(place);
+            }
+        }
+        for repository in repositories() {
+            let listed: BTreeSet<Place> =
+                self.registry.tags(repository)?.iter().map(|tag| Place::tag(repository, tag)).collect();
+            let there: BTreeSet<Place> = seen.iter().filter(|place| place.repository == repository).cloned().collect();
+            ensure!(listed == there, "{repository} lists the tags {listed:?}, but has {there:?}");
+        }
+        OWN.into_iter().try_for_each(|repository| self.referrers_are_listed(repository))
+    }
+
+    fn referrers_are_listed(&self, repository: &'static str) -> Result<()> {
+        let manifests = self.ledger.manifests_of(repository);
+        let subjects: BTreeSet<&String> = manifests.iter().filter_map(|manifest| manifest.subject.as_ref()).collect();
+        for subject in subjects {
+            let path = self.registry.path(repository, &format!("referrers/{subject}"));
+            let answer = self.registry.send(&Method::GET, &path, &[], None)?.expect(200, "200")?;
+            let index: serde_json::Value = serde_json::from_slice(&answer.body).context("referrers are no JSON")?;
+            let listed = index["manifests"].as_array().into_iter().flatten();
+            let listed: BTreeSet<&str> = listed.filter_map(|one| one["digest"].as_str()).collect();
+            let there = manifests.iter().filter(|manifest| manifest.subject.as_ref() == Some(subject));
+            let there: BTreeSet<&str> = there.map(|manifest| manifest.digest.as_str()).collect();
+            ensure!(listed == there, "{repository} lists {listed:?} as referrers of {subject}, but has {there:?}");
+        }
+        Ok(())
+    }
+
+    /// An interrupted request is repeated, as a client does; an interrupted session goes on instead, most of the time.
+    fn make_good(&self, request: Request, random: &mut Random) -> Result<()> {
+        match request {
+            Request::Exists { repository, blob } => self.exists(repository, &blob).map(drop),
+            Request::Blob { repository, blob } => self.push_whole(repository, &blob),
+            Request::Session(session) if random.one_in(4) => {
+                self.push_in_chunks(session.repository, &session.blob, &[])
+            }
+            Request::Session(session) => self.resume(session, random),
+            Request::Manifest { repository, manifest, tag } => {
+                self.push_image(repository, &manifest, tag.as_deref(), random).map(drop)
+            }
+            Request::DeleteBlob { repository, digest } => self.delete_blob(repository, &digest),
+            Request::DeleteManifest { repository, digest } => self.delete_manifest(repository, &digest),
+            Request::DeleteTag { repository, tag } => self.delete_tag(repository, &tag),
+        }
+    }
+
+    fn resume(&self, session: Session, random: &mut Random) -> Result<()> {
+        let (repository, size, location) = (session.repository, session.blob.size, &session.location);
+        let Some(received) = uploads::status(self.registry, location)? else {
+            ensure!(session.closing, "LOST: the upload session {location} of {repository}");
+            let place = Place::blob(repository, &session.blob.digest);
+            let gone = self.observe(&place)?.is_none();
+            // Others delete in the shared repository, and the sweep where it may.
+            let may_be_gone = repository == SHARED || self.ledger.is_sweeping();
+            ensure!(
+                !gone || may_be_gone,
+                "LOST: the upload session {location} of {repository} was closed, but its blob is not there: {place:?}"
+            );
+            return if gone { self.push_whole(repository, &session.blob) } else { Ok(()) };
+        };
+        ensure!(
+            (session.received..=session.sent).contains(&received),
+            "the upload session {location} of {repository} has {received} bytes; {} of {size} were acknowledged, and {} sent",
+            session.received,
+            session.sent
+        );
+        let cuts: Vec<Cut> =
+            if received < size && random.one_in(2) { vec![Cut { end: size, with_place: true }] } else { Vec::new() };
+        let blob = session.blob.clone();
+        self.go_on(Session { received, sent: received, closing: false, ..session }, &cuts)?;
+        if self.ledger.expected(&Place::blob(repository, &blob.digest)) == Expected::There {
+            self.blob_is_there(repository, &blob)?;
+        }
+        self.ledger.count(|counts| counts.resumed += 1);
+        Ok(())
+    }
 }
 
-/// Checks every fact.
-pub(super) fn everything(registry: &Registry, ledger: &Ledger) -> Result<()> {
-    for (repository, blob) in ledger.blobs() {
-        blob_is_there(registry, repository, &blob)?;
-    }
-    for (repository, manifest) in ledger.manifests() {
-        manifest_is_there(registry, repository, &manifest)?;
-    }
-    tags_point_where_they_may(registry, ledger)
-}
-
-/// [`FACTS_PER_START`] of the facts at most: the newest, and older ones at random.
-fn sample<'a, T>(facts: &'a [T], random: &mut Random) -> Vec<&'a T> {
-    let newest = facts.len().saturating_sub(FACTS_PER_START / 2);
-    let older = &facts[..newest];
-    let mut chosen: Vec<&T> = facts[newest..].iter().collect();
-    if older.len() <= FACTS_PER_START / 2 {
+/// The newest places, and older ones at random; `places` has the newest at first.
+fn sample<'a>(places: &'a [Place], random: &mut Random) -> Vec<&'a Place> {
+    let (newest, older) = places.split_at(places.len().min(NEWEST));
+    let mut chosen: Vec<&Place> = newest.iter().collect();
+    if older.len() <= OLDER {
         chosen.extend(older);
     } else {
-        chosen.extend((0..FACTS_PER_START / 2).filter_map(|_| random.pick(older)));
+        chosen.extend((0..OLDER).filter_map(|_| random.pick(older)));
     }
     chosen
 }
 
-fn blob_is_there(registry: &Registry, repository: &str, blob: &Blob) -> Result<()> {
-    let bytes = registry.blob(repository, &blob.digest)?;
-    let bytes = bytes.with_context(|| {
-        format!("LOST: the acknowledged blob {} ({} bytes) of {repository}", blob.digest, blob.size)
-    })?;
-    ensure!(
-        bytes.len() == blob.size,
-        "the blob {} of {repository} has {} bytes, not {}",
-        blob.digest,
-        bytes.len(),
-        blob.size
-    );
-    Ok(())
-}
-
-fn manifest_is_there(registry: &Registry, repository: &str, manifest: &Manifest) -> Result<()> {
-    let served = registry.manifest(repository, &manifest.digest)?;
-    let served =
-        served.with_context(|| format!("LOST: the acknowledged manifest {} of {repository}", manifest.digest))?;
-    ensure!(served.bytes == manifest.bytes, "the manifest {} of {repository} has other bytes", manifest.digest);
-    ensure!(
-        served.media_type == manifest.media_type,
-        "the manifest {} of {repository} is served as {}, not {}",
-        manifest.digest,
-        served.media_type,
-        manifest.media_type
-    );
-    Ok(())
-}
-
-/// Whether what was under way is there: whole, since anything else is an error.
-fn is_whole_or_absent(registry: &Registry, intent: &Intent) -> Result<bool> {
-    match intent {
-        Intent::Blob { repository, blob } | Intent::Session(Session { repository, blob, .. }) => {
-            // That its bytes have the digest is checked by the request itself.
-            Ok(registry.blob(repository, &blob.digest)?.is_some())
-        }
-        Intent::Manifest { repository, manifest, .. } => {
-            if registry.manifest(repository, &manifest.digest)?.is_none() {
-                return Ok(false);
-            }
-            manifest_is_there(registry, repository, manifest).map(|()| true)
-        }
-    }
-}
-
-/// Each tag points at something that it may point at, and the lists name exactly the tags that point at something.
-fn tags_point_where_they_may(registry: &Registry, ledger: &Ledger) -> Result<()> {
-    let mut seen: Vec<(&str, String)> = Vec::new();
-    for (tag, history) in ledger.tags() {
-        let (repository, name) = &tag;
-        let observed = registry.manifest(repository, name)?.map(|manifest| manifest.digest);
-        if !history.allows(observed.as_deref()) {
-            let observed = observed.as_deref().unwrap_or("nothing");
-            bail!("LOST: the tag {repository}:{name} points at {observed}; it may point at {:?}", history.allowed());
-        }
-        ledger.settle_tag(&tag, observed.as_deref());
-        if observed.is_some() {
-            seen.push(tag);
-        }
-    }
-    for repository in REPOSITORIES {
-        let listed = registry.tags(repository)?;
-        let there: Vec<&String> = seen.iter().filter(|(name, _)| *name == repository).map(|(_, tag)| tag).collect();
-        ensure!(
-            listed.iter().collect::<Vec<_>>() == there,
-            "{repository} lists the tags {listed:?}, but has {there:?}"
-        );
-    }
-    Ok(())
-}
-
-/// An interrupted push is repeated, as a client does; an interrupted session goes on instead, most of the time.
-fn make_good(registry: &Registry, ledger: &Ledger, intent: Intent, random: &mut Random) -> Result<()> {
-    match intent {
-        Intent::Blob { repository, blob } => push_whole(registry, ledger, repository, &blob)?,
-        Intent::Session(session) if random.one_in(4) => {
-            push_in_chunks(registry, ledger, session.repository, session.blob, &[])?;
-        }
-        Intent::Session(session) => resume(registry, ledger, session, random)?,
-        Intent::Manifest { repository, manifest, tag } => put_manifest(registry, ledger, repository, &manifest, tag)?,
-    }
-    Ok(())
-}
-
-fn resume(registry: &Registry, ledger: &Ledger, session: Session, random: &mut Random) -> Result<()> {
-    let (repository, digest, size) = (session.repository, session.blob.digest.clone(), session.blob.size);
-    let Some(received) = uploads::status(registry, &session.location)? else {
-        ensure!(session.closing, "LOST: the upload session {} of {repository}", session.location);
-        ensure!(
-            registry.blob(repository, &digest)?.is_some(),
-            "LOST: the upload session {} of {repository} was closed, but its blob {digest} is not there",
-            session.location
-        );
-        return Ok(());
-    };
-    ensure!(
-        (session.received..=size).contains(&received),
-        "the upload session {} of {repository} has {received} bytes; {} of {size} were acknowledged",
-        session.location,
-        session.received
-    );
-    let cuts: Vec<Cut> =
-        if received < size && random.one_in(2) { vec![Cut { end: size, with_place: true }] } else { Vec::new() };
-    go_on(registry, ledger, Session { received, ..session }, &cuts)?;
-    blob_is_there(registry, repository, &Blob::clone(&ledger.blobs().last().context("it was acknowledged")?.1))?;
-    ledger.count_resumed();
-    Ok(())
+fn is_blob(place: &Place) -> bool {
+    matches!(place.name, Name::Blob(_))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{FACTS_PER_START, Random, sample};
+    use super::{NEWEST, OLDER, Place, Random, sample};
 
     #[test]
-    fn few_facts_are_all_looked_at_and_of_many_the_newest() {
-        let facts: Vec<usize> = (0..10).collect();
-        assert_eq!(sample(&facts, &mut Random::new(1)).len(), 10);
-        let facts: Vec<usize> = (0..5_000).collect();
-        let chosen = sample(&facts, &mut Random::new(1));
-        assert_eq!(chosen.len(), FACTS_PER_START);
-        assert!((4_900..5_000).all(|fact| chosen.contains(&&fact)));
+    fn few_places_are_all_looked_at_and_of_many_the_newest() {
+        let places = |count: usize| -> Vec<Place> { (0..count).map(|one| Place::tag("c", &one.to_string())).collect() };
+        assert_eq!(sample(&places(10), &mut Random::new(1)).len(), 10);
+        let places = places(5_000);
+        let chosen = sample(&places, &mut Random::new(1));
+        assert_eq!(chosen.len(), NEWEST + OLDER);
+        assert!(places[..NEWEST].iter().all(|place| chosen.contains(&place)));
     }
 }

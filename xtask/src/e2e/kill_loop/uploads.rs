@@ -75,10 +75,21 @@ pub(super) fn single(registry: &Registry, repository: &str, blob: &Blob) -> Resu
     answer.expect(201, "201 or 202").map(|_| None)
 }
 
-/// Mounts a blob of another repository. That it is there was acknowledged, so nothing but success will do.
-pub(super) fn mount(registry: &Registry, repository: &str, from: &str, digest: &str) -> Result<(), RequestError> {
-    let path = registry.path(repository, &format!("blobs/uploads/?mount={digest}&from={from}"));
-    registry.send(&Method::POST, &path, &[], Some(Payload::Sized(&[])))?.expect(201, "201").map(drop)
+/// Mounts a blob of another repository, or of any if none is named. A registry that cannot starts a session: then hands back where
+/// it goes on.
+pub(super) fn mount(
+    registry: &Registry,
+    repository: &str,
+    from: Option<&str>,
+    digest: &str,
+) -> Result<Option<String>, RequestError> {
+    let from = from.map_or_else(String::new, |from| format!("&from={from}"));
+    let path = registry.path(repository, &format!("blobs/uploads/?mount={digest}{from}"));
+    let answer = registry.send(&Method::POST, &path, &[], Some(Payload::Sized(&[])))?;
+    if answer.status() == 202 {
+        return answer.location().map(Some);
+    }
+    answer.expect(201, "201 or 202").map(|_| None)
 }
 
 /// How many bytes a session's `Range: 0-<last>` tells. `0-0` stands for none: the blobs here never stop after one byte.
