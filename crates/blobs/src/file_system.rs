@@ -11,8 +11,10 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{AtFlags, CWD, RenameFlags};
 use rustix::io::Errno;
 
-#[cfg(test)]
-pub(crate) mod watch;
+#[cfg(any(test, feature = "watch"))]
+pub mod watch;
+#[cfg(any(test, feature = "watch"))]
+use watch::Change;
 
 /// A call that failed, and where.
 #[derive(Debug)]
@@ -44,25 +46,33 @@ impl<T, E: Into<io::Error>> Context<T> for Result<T, E> {
     }
 }
 
+/// Makes a call that changes the disk. In tests those who watch are asked before it and told after it.
+macro_rules! change {
+    ($change:expr, $path:expr, $call:expr) => {{
+        #[cfg(any(test, feature = "watch"))]
+        let watched = watch::begin($change, $path)?;
+        let outcome = $call.at($path)?;
+        #[cfg(any(test, feature = "watch"))]
+        watched.made();
+        Ok(outcome)
+    }};
+}
+
 /// Opens the file at `path` for writing, and makes it if it is not there and `create` says so. What it holds stays.
 pub(crate) fn open_for_writing(path: &Path, create: bool) -> Result<File, Failure> {
-    #[cfg(test)]
-    watch::call(watch::Call::Open, path)?;
-    OpenOptions::new().write(true).create(create).truncate(false).open(path).at(path)
+    let mut options = OpenOptions::new();
+    options.write(true).create(create).truncate(false);
+    change!(Change::Open, path, options.open(path))
 }
 
 /// Cuts the file back to `length` bytes.
 pub(crate) fn cut(file: &File, path: &Path, length: u64) -> Result<(), Failure> {
-    #[cfg(test)]
-    watch::call(watch::Call::Cut, path)?;
-    file.set_len(length).at(path)
+    change!(Change::Cut { length }, path, file.set_len(length))
 }
 
 /// Writes all of `bytes` at `offset`.
 pub(crate) fn write(file: &File, path: &Path, bytes: &[u8], offset: u64) -> Result<(), Failure> {
-    #[cfg(test)]
-    watch::call(watch::Call::Write, path)?;
-    file.write_all_at(bytes, offset).at(path)
+    change!(Change::Write { bytes, offset }, path, file.write_all_at(bytes, offset))
 }
 
 /// Has the disk begin with the `length` bytes at `offset`, so that the sync at the end of a large upload finds most of its work
@@ -79,16 +89,12 @@ pub(crate) fn start_writeback(file: &File, offset: u64, length: u64) {
 
 /// Returns once the file's bytes and length are on the disk.
 pub(crate) fn sync_data(file: &File, path: &Path) -> Result<(), Failure> {
-    #[cfg(test)]
-    watch::call(watch::Call::SyncData, path)?;
-    file.sync_data().at(path)
+    change!(Change::SyncData, path, file.sync_data())
 }
 
 /// Returns once the entries of the folder are on the disk.
 pub(crate) fn sync_folder(folder: &File, path: &Path) -> Result<(), Failure> {
-    #[cfg(test)]
-    watch::call(watch::Call::SyncFolder, path)?;
-    folder.sync_all().at(path)
+    change!(Change::SyncFolder, path, folder.sync_all())
 }
 
 /// Opens a folder, to sync it or to move files into it.
@@ -102,12 +108,11 @@ pub(crate) fn open_folder(path: &Path) -> Result<File, Failure> {
 
 /// Makes a folder in a folder that is there; says whether it was not there before.
 pub(crate) fn make_folder(path: &Path) -> Result<bool, Failure> {
-    #[cfg(test)]
-    watch::call(watch::Call::MakeFolder, path)?;
-    match fs::create_dir(path) {
+    let is_new = || match fs::create_dir(path) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
-        result => result.map(|()| true).at(path),
-    }
+        result => result.map(|()| true),
+    };
+    change!(Change::MakeFolder, path, is_new())
 }
 
 /// Moves the file `from` to `to`, which lies in the opened `folder`; `AlreadyExists` if a file is there.
@@ -119,37 +124,33 @@ pub(crate) fn rename(from: &Path, folder: &File, to: &Path) -> Result<(), Failur
 }
 
 fn rename_exclusively(from: &Path, folder: &File, to: &Path) -> Result<(), Failure> {
-    #[cfg(test)]
-    watch::call(watch::Call::Rename, to)?;
     let name = to.file_name().unwrap_or_default();
-    rustix::fs::renameat_with(CWD, from, folder, name, RenameFlags::NOREPLACE).at(to)
+    change!(Change::Rename { from }, to, rustix::fs::renameat_with(CWD, from, folder, name, RenameFlags::NOREPLACE))
 }
 
 /// What [`rename`] does where the file system cannot rename without replacing. A crash can leave the file under both names, so
 /// the new name is on disk before the old one goes, and the old one is gone from the disk before this returns.
 fn link_and_unlink(from: &Path, folder: &File, to: &Path) -> Result<(), Failure> {
-    #[cfg(test)]
-    watch::call(watch::Call::Link, to)?;
-    let name = to.file_name().unwrap_or_default();
-    rustix::fs::linkat(CWD, from, folder, name, AtFlags::empty()).at(to)?;
+    link(from, folder, to)?;
     sync_folder(folder, to.parent().unwrap_or(to))?;
     remove_file(from)?;
     let emptied = from.parent().unwrap_or(from);
     sync_folder(&open_folder(emptied)?, emptied)
 }
 
+fn link(from: &Path, folder: &File, to: &Path) -> Result<(), Failure> {
+    let name = to.file_name().unwrap_or_default();
+    change!(Change::Link { from }, to, rustix::fs::linkat(CWD, from, folder, name, AtFlags::empty()))
+}
+
 /// Removes a file.
 pub(crate) fn remove_file(path: &Path) -> Result<(), Failure> {
-    #[cfg(test)]
-    watch::call(watch::Call::RemoveFile, path)?;
-    fs::remove_file(path).at(path)
+    change!(Change::RemoveFile, path, fs::remove_file(path))
 }
 
 /// Removes a folder that is empty.
 pub(crate) fn remove_folder(path: &Path) -> Result<(), Failure> {
-    #[cfg(test)]
-    watch::call(watch::Call::RemoveFolder, path)?;
-    fs::remove_dir(path).at(path)
+    change!(Change::RemoveFolder, path, fs::remove_dir(path))
 }
 
 #[cfg(test)]

@@ -30,6 +30,8 @@ mod testing;
 pub use claim::UploadClaim;
 pub use error::Error;
 pub use examine::{Examined, Pace};
+#[cfg(any(test, feature = "watch"))]
+pub use file_system::watch;
 pub use hash_state::HashState;
 pub use key::{Key, KeyError};
 pub use local_disk::{LocalDisk, OpenBlob};

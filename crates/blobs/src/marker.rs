@@ -3,13 +3,13 @@
 //! A disk that is not mounted looks like an empty folder. Whoever misses an object asks for the marker first: where it cannot be
 //! read, the store is away and nothing is known to be lost.
 
-use std::fs::{self, File};
-use std::io::{self, Write as _};
+use std::fs;
+use std::io;
 use std::path::Path;
 
 use thiserror::Error;
 
-use crate::file_system::{self, Context as _, Failure};
+use crate::file_system::{self, Failure};
 
 const NAME: &str = "cargohold-store";
 const UNFINISHED_NAME: &str = "cargohold-store.new";
@@ -53,8 +53,9 @@ pub(crate) fn check(root: &Path, id: i64) -> Result<(), MarkerError> {
 /// Makes the folder `root` the store `id`, durably. It must not be a store yet.
 pub(crate) fn write(root: &Path, id: i64) -> Result<(), Failure> {
     let unfinished = root.join(UNFINISHED_NAME);
-    let mut file = File::create(&unfinished).at(&unfinished)?;
-    writeln!(file, "{PREFIX}{id}").at(&unfinished)?;
+    let file = file_system::open_for_writing(&unfinished, true)?;
+    file_system::cut(&file, &unfinished, 0)?;
+    file_system::write(&file, &unfinished, format!("{PREFIX}{id}\n").as_bytes(), 0)?;
     file_system::sync_data(&file, &unfinished)?;
     let folder = file_system::open_folder(root)?;
     file_system::rename(&unfinished, &folder, &root.join(NAME))?;
