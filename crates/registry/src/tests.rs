@@ -1,13 +1,14 @@
 //! Uploads against a real database and a real folder, with crashes at the instructions where they would hurt.
 
 use std::{
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::Arc,
     sync::atomic::{AtomicI64, AtomicU64, Ordering},
 };
 
 use bytes::Bytes;
 use cargohold_access::{Caller, Gate, Mode, Permit, Pull, Push};
+use cargohold_blobs::watch::{self, Call, Watch};
 use cargohold_blobs::{Key, LocalDisk};
 use cargohold_metadata::{ClaimKey, ClaimUpload, EnsureStore, Metadata, Timestamp};
 use cargohold_oci::{Algorithm, Digest, RepositoryName, UploadId};
@@ -417,4 +418,35 @@ async fn a_cancelled_upload_leaves_nothing() {
     assert!(matches!(home.append(upload, "more").await, Err(Error::UploadUnknown { .. })));
     home.discard().await;
     assert!(home.files().is_empty());
+}
+
+/// The same sync could succeed for the next who tries, without anything being on the disk.
+#[tokio::test]
+async fn a_sync_that_fails_while_a_blob_is_moved_ends_the_upload_in_nothing() {
+    let key = Key::blob(&digest("content"));
+    // The blob's own folder and those above it, up to `blobs`, whose own entry was synced at the start.
+    for failing in Path::new(key.as_str()).ancestors().skip(1).take(4).map(Path::to_owned) {
+        let home = Home::new().await;
+        let upload = home.start().await;
+        home.append(upload, "content").await.unwrap();
+        let disk = failing_syncs(&home, failing.clone());
+        let refused = home.finish(upload, digest("content")).await;
+        assert!(matches!(refused, Err(Error::Store(_))), "{failing:?}: {refused:?}");
+        drop(disk);
+        let again = home.finish(upload, digest("content")).await;
+        assert!(matches!(again, Err(Error::UploadUnknown { .. })), "{failing:?}: {again:?}");
+        assert!(matches!(home.read("a", &digest("content")).await, Err(Error::BlobUnknown { .. })));
+        home.discard().await;
+        assert!(home.files().is_empty(), "{failing:?}");
+        home.push_blob("a", "content").await;
+        assert_eq!(home.read("a", &digest("content")).await.unwrap(), "content");
+    }
+}
+
+/// A disk on which syncs of that folder fail, until this is dropped.
+fn failing_syncs(home: &Home, folder: PathBuf) -> Watch {
+    watch::watch(home.folder.path(), move |call, path| {
+        let fails = call == Call::SyncFolder && path == folder;
+        if fails { Err(std::io::Error::other("the disk failed")) } else { Ok(()) }
+    })
 }

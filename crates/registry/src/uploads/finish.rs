@@ -10,6 +10,7 @@ use crate::{Error, Registry};
 
 /// An upload whose bytes are synced and known to be what was named.
 struct Verified {
+    repository: RepositoryName,
     upload: UploadId,
     epoch: Epoch,
     digest: Digest,
@@ -136,7 +137,7 @@ impl Registry {
             return Err(Error::DigestMismatch { named, computed });
         }
         let claim = session.writer.into_claim();
-        Ok(Verified { upload, epoch, digest: named, size: synced.received, claim })
+        Ok(Verified { repository, upload, epoch, digest: named, size: synced.received, claim })
     }
 
     /// The live object of the digest, if there is one and its bytes are there: then ours are not needed.
@@ -151,6 +152,9 @@ impl Registry {
     }
 
     /// Moves the bytes to their place, which the upload's row names before they are there.
+    ///
+    /// If the disk fails at that the upload ends in nothing: a sync may be what failed, and the same sync could succeed for the
+    /// next who tries without anything being on the disk.
     async fn publish(&self, verified: &Verified) -> Result<(), Error> {
         let beside = Key::blob_beside(&verified.digest, verified.upload);
         let mut keys = vec![Key::blob(&verified.digest), beside];
@@ -166,7 +170,13 @@ impl Registry {
             match self.0.disk.publish(&verified.claim, &keys[place]).await {
                 // A file that no row names is in the way: leave it alone and take the next place.
                 Err(cargohold_blobs::Error::Occupied { .. }) => keys.drain(..=place).for_each(drop),
-                published => return Ok(published?),
+                // Whoever took over goes on with the file where it is.
+                Err(stopped @ cargohold_blobs::Error::Stopped) => return Err(stopped.into()),
+                Err(failed) => {
+                    self.abandon(&verified.repository, verified.upload).await;
+                    return Err(failed.into());
+                }
+                Ok(()) => return Ok(()),
             }
         }
         Err(Error::Broken)
