@@ -2,7 +2,7 @@
 
 use std::{
     fs::{DirBuilder, File, OpenOptions, TryLockError},
-    io::Write,
+    io::{self, Write},
     os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
 };
@@ -21,12 +21,7 @@ impl DataFolder {
     /// Makes the folder if needed and takes it.
     pub(crate) fn claim(path: &Path) -> anyhow::Result<Self> {
         let named = || format!("storage.filesystem.rootdirectory: {}", path.display());
-        // What is pushed may be private: a folder that we make is its owner's alone.
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(path)
-            .with_context(|| format!("{}: cannot make the data folder", named()))?;
+        make(path).with_context(|| format!("{}: cannot make the data folder", named()))?;
         let path = path.canonicalize().with_context(named)?;
         let lock = path.join("cargohold.lock");
         let mut file = OpenOptions::new().create(true).truncate(false).write(true).open(&lock).with_context(|| {
@@ -61,7 +56,7 @@ impl DataFolder {
 
     /// Makes the folder's own entries durable.
     pub(crate) fn sync(&self) -> anyhow::Result<()> {
-        File::open(&self.path).and_then(|folder| folder.sync_all()).context("cannot sync the data folder")
+        sync(&self.path).context("cannot sync the data folder")
     }
 }
 
@@ -80,6 +75,21 @@ pub(crate) fn require(folder: &Path) -> anyhow::Result<()> {
 /// The embedded database's file in a data folder.
 pub(crate) fn database(folder: &Path) -> PathBuf {
     folder.join("cargohold.db")
+}
+
+/// Makes the folder and those above it that are missing, durably. What is pushed may be private: they are their owner's alone.
+///
+/// That a folder outlives a power loss is up to the one above it. The folder above the data folder is left to the store to sync,
+/// which does so at every start.
+fn make(path: &Path) -> io::Result<()> {
+    let path = std::path::absolute(path)?;
+    let missing: Vec<&Path> = path.ancestors().skip(1).take_while(|folder| !folder.exists()).collect();
+    DirBuilder::new().recursive(true).mode(0o700).create(&path)?;
+    missing.into_iter().filter_map(Path::parent).try_for_each(sync)
+}
+
+fn sync(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
 }
 
 #[cfg(test)]
