@@ -47,6 +47,13 @@ impl Folders {
         }
     }
 
+    /// Makes a folder that this process never removes, and those above it, and has their entries on the disk.
+    pub(crate) fn make_for_good(&self, path: &str) -> Result<(), Failure> {
+        self.make(path)?;
+        self.remember(&[path]);
+        Ok(())
+    }
+
     fn make_from_what_is_known(&self, path: &str) -> Result<File, Failure> {
         let uncertain = self.uncertain(path);
         for folder in uncertain.iter().rev() {

@@ -204,8 +204,8 @@ impl Disk {
     /// Makes the folders of the store.
     fn make(&self) -> Result<(), Failure> {
         folders::make_root(&self.root)?;
-        self.folders.make(UPLOADS)?;
-        self.folders.make(BLOBS)?;
+        self.folders.make_for_good(UPLOADS)?;
+        self.folders.make_for_good(BLOBS)?;
         Ok(())
     }
 

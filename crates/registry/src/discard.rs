@@ -62,12 +62,16 @@ impl Registry {
 
     /// Deletes the bytes at both places where those of an upload can be.
     async fn delete_bytes(&self, discarded: &Discarded) -> Result<(), Error> {
-        let disk = &self.0.disk;
+        let (disk, key) = (&self.0.disk, Key::parse(&discarded.key)?);
         if let Some(upload) = discarded.upload {
+            let staging = Key::staging(upload);
             // A writer that has not yet noticed that its session ended is stopped and waited for; one that comes later sees it.
             let _claim = disk.claim(upload).await;
-            disk.remove(&Key::staging(upload)).await?;
+            disk.remove(&staging).await?;
+            if key == staging {
+                return Ok(());
+            }
         }
-        Ok(disk.remove(&Key::parse(&discarded.key)?).await?)
+        Ok(disk.remove(&key).await?)
     }
 }
