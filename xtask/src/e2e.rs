@@ -8,6 +8,7 @@ pub(crate) mod command;
 mod crane;
 pub(crate) mod digest;
 mod docker;
+mod durability;
 mod flows;
 mod images;
 mod kill_loop;
@@ -90,6 +91,8 @@ pub(crate) enum Group {
     Skopeo,
     Podman,
     Crane,
+    /// What is synced before what, as strace sees it
+    Durability,
     /// Every SQL statement prepared on PostgreSQL
     Statements,
     /// Kill the server again and again, and look for what was lost
@@ -112,6 +115,9 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     thread::scope(|threads| {
         if groups.contains(&Group::Statements) {
             threads.spawn(|| statements::flow(&scratch, &report));
+        }
+        if let (true, Target::Program(program)) = (groups.contains(&Group::Durability), &target) {
+            threads.spawn(|| durability::flow(program, &scratch, &report));
         }
         if let (true, Target::Program(program)) = (groups.contains(&Group::KillLoop), &target) {
             threads.spawn(|| kill_loop::flow(program, &scratch, options.rounds, seed, &report));
@@ -221,7 +227,7 @@ fn run_side_by_side(groups: &BTreeSet<Group>, setting: Setting<'_>) {
                 Group::Skopeo => drop(threads.spawn(move || skopeo::flows(setting))),
                 Group::Podman => drop(threads.spawn(move || podman::flows(setting))),
                 Group::Crane => drop(threads.spawn(move || crane::flows(setting))),
-                Group::Server | Group::Statements | Group::KillLoop => {}
+                Group::Server | Group::Durability | Group::Statements | Group::KillLoop => {}
             }
         }
     });
@@ -246,7 +252,7 @@ mod tests {
 
     #[test]
     fn everything_runs_unless_groups_are_named() {
-        assert_eq!(selected(&[]).len(), 7);
+        assert_eq!(selected(&[]).len(), 8);
         assert_eq!(selected(&["kill-loop", "docker"]), [Group::Docker, Group::KillLoop]);
     }
 

@@ -34,6 +34,7 @@ const DOCKER: &[Needed] = &[needed("dockerd", "docker.io"), needed("docker", "do
 const SKOPEO: &[Needed] = &[needed("skopeo", "skopeo")];
 const PODMAN: &[Needed] = &[needed("podman", "podman"), needed("runc", "runc"), needed("crun", "crun")];
 const POSTGRES: &[Needed] = &[needed("initdb", "postgresql"), needed("postgres", "postgresql")];
+const DURABILITY: &[Needed] = &[needed("strace", "strace")];
 /// What the images are made with; the linker that Rust needs is this compiler.
 const IMAGES: &[Needed] = &[needed("cc", "gcc"), needed("tar", "tar"), needed("gzip", "gzip")];
 
@@ -62,8 +63,10 @@ pub(crate) fn prepare_peer() -> Result<()> {
 
 /// Where a program lies; an error that names its package if it is not installed.
 pub(crate) fn locate_or_say(program: &'static str) -> Result<PathBuf> {
-    let package =
-        [DOCKER, SKOPEO, PODMAN, POSTGRES, IMAGES, PEER].into_iter().flatten().find(|needed| needed.program == program);
+    let package = [DOCKER, SKOPEO, PODMAN, DURABILITY, POSTGRES, IMAGES, PEER]
+        .into_iter()
+        .flatten()
+        .find(|needed| needed.program == program);
     let package = package.map_or(program, |needed| needed.package);
     locate(program).with_context(|| format!("{program} is not installed: apt-get install {package}"))
 }
@@ -108,6 +111,7 @@ fn needs(group: Group) -> impl Iterator<Item = &'static Needed> {
         Group::Skopeo => (SKOPEO, IMAGES),
         Group::Podman => (PODMAN, IMAGES),
         Group::Crane => (&[], IMAGES),
+        Group::Durability => (DURABILITY, &[]),
         Group::Statements => (POSTGRES, &[]),
         Group::Server | Group::KillLoop => (&[], &[]),
     };
