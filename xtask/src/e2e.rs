@@ -1,6 +1,6 @@
 //! `cargo xtask e2e`: the server as its users see it.
 //!
-//! Real clients push to it and pull from it, PostgreSQL prepares its SQL, and the kill loop ends it at random moments and looks for
+//! Real clients push to it and pull from it, the facts are tested on PostgreSQL, and the kill loop ends it at random moments and looks for
 //! what was lost. Each client's flows are a file; flows of different clients run side by side, against one server.
 //! Everything that is started is stopped, and nothing is left on the machine but installed packages and the cache folder.
 
@@ -12,6 +12,7 @@ mod durability;
 mod flows;
 mod images;
 mod kill_loop;
+mod metadata;
 mod podman;
 mod postgres;
 pub(crate) mod random;
@@ -21,7 +22,6 @@ pub(crate) mod scratch;
 pub(crate) mod server;
 pub(crate) mod service;
 mod skopeo;
-mod statements;
 pub(crate) mod tools;
 
 use std::collections::BTreeSet;
@@ -93,8 +93,8 @@ pub(crate) enum Group {
     Crane,
     /// What is synced before what, as strace sees it
     Durability,
-    /// Every SQL statement prepared on PostgreSQL
-    Statements,
+    /// The tests of the crate `metadata` on PostgreSQL
+    Metadata,
     /// Kill the server again and again, and look for what was lost
     KillLoop,
 }
@@ -113,8 +113,8 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     let report = Report::default();
     let scratch = Scratch::new(options.keep)?;
     thread::scope(|threads| {
-        if groups.contains(&Group::Statements) {
-            threads.spawn(|| statements::flow(&scratch, &report));
+        if groups.contains(&Group::Metadata) {
+            threads.spawn(|| metadata::flow(&scratch, &report));
         }
         if let (true, Target::Program(program)) = (groups.contains(&Group::Durability), &target) {
             threads.spawn(|| durability::flow(program, &scratch, &report));
@@ -150,7 +150,7 @@ impl Options {
             (None, Some(program)) => {
                 Target::Program(program.canonicalize().with_context(|| format!("there is no {}", program.display()))?)
             }
-            (None, None) if groups.iter().all(|group| *group == Group::Statements) => Target::Nothing,
+            (None, None) if groups.iter().all(|group| *group == Group::Metadata) => Target::Nothing,
             (None, None) => Target::Program(server::build()?),
         })
     }
@@ -227,7 +227,7 @@ fn run_side_by_side(groups: &BTreeSet<Group>, setting: Setting<'_>) {
                 Group::Skopeo => drop(threads.spawn(move || skopeo::flows(setting))),
                 Group::Podman => drop(threads.spawn(move || podman::flows(setting))),
                 Group::Crane => drop(threads.spawn(move || crane::flows(setting))),
-                Group::Server | Group::Durability | Group::Statements | Group::KillLoop => {}
+                Group::Server | Group::Durability | Group::Metadata | Group::KillLoop => {}
             }
         }
     });

@@ -1,14 +1,14 @@
-//! Values into statements and rows out of them.
-
-use std::future::{Ready, ready};
+//! Values into statements and rows out of them, whichever engine there is.
 
 use cargohold_oci::Digest;
-use rusqlite::{
-    ToSql, params_from_iter,
-    types::{ToSqlOutput, ValueRef},
-};
 
-use crate::{Error, Statement, Timestamp};
+use crate::{
+    Error, Statement, Timestamp,
+    ids::RESERVE_IDS,
+    postgres::{self, Session},
+    sqlite,
+    statement::LockStatement,
+};
 
 /// A parameter of a statement.
 #[derive(Clone, Copy, Debug)]
@@ -55,17 +55,6 @@ impl<'a, T: Into<Value<'a>>> From<Option<T>> for Value<'a> {
     }
 }
 
-impl ToSql for Value<'_> {
-    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-        Ok(ToSqlOutput::Borrowed(match *self {
-            Self::Null => ValueRef::Null,
-            Self::Integer(integer) => ValueRef::Integer(integer),
-            Self::Text(text) => ValueRef::Text(text.as_bytes()),
-            Self::Bytes(bytes) => ValueRef::Blob(bytes),
-        }))
-    }
-}
-
 /// What can be made of a row.
 pub(crate) trait FromRow: Sized {
     fn from_row(row: &Row<'_>) -> Result<Self, Error>;
@@ -84,20 +73,34 @@ impl FromRow for Option<i64> {
 }
 
 /// A row of a result; columns are counted from 0.
-pub(crate) struct Row<'r>(&'r rusqlite::Row<'r>);
+pub(crate) enum Row<'r> {
+    Sqlite(&'r rusqlite::Row<'r>),
+    Postgres(&'r tokio_postgres::Row),
+}
 
 impl Row<'_> {
     pub(crate) fn integer(&self, column: usize) -> Result<i64, Error> {
-        Ok(self.0.get(column)?)
+        match self {
+            Self::Sqlite(row) => Ok(row.get(column)?),
+            Self::Postgres(row) => Ok(row.try_get::<_, postgres::Integer>(column)?.0),
+        }
     }
 
     pub(crate) fn optional_integer(&self, column: usize) -> Result<Option<i64>, Error> {
-        Ok(self.0.get(column)?)
+        match self {
+            Self::Sqlite(row) => Ok(row.get(column)?),
+            Self::Postgres(row) => {
+                Ok(row.try_get::<_, Option<postgres::Integer>>(column)?.map(|postgres::Integer(integer)| integer))
+            }
+        }
     }
 
     /// What a condition in the select list says.
     pub(crate) fn flag(&self, column: usize) -> Result<bool, Error> {
-        Ok(self.0.get(column)?)
+        match self {
+            Self::Sqlite(row) => Ok(row.get(column)?),
+            Self::Postgres(row) => Ok(row.try_get(column)?),
+        }
     }
 
     /// A length or an offset, which no row holds below zero.
@@ -107,23 +110,33 @@ impl Row<'_> {
     }
 
     pub(crate) fn text(&self, column: usize) -> Result<&str, Error> {
-        self.0.get_ref(column)?.as_str().map_err(|error| Error::Engine(error.into()))
+        match self {
+            Self::Sqlite(row) => row.get_ref(column)?.as_str().map_err(|error| Error::Engine(error.into())),
+            Self::Postgres(row) => Ok(row.try_get(column)?),
+        }
     }
 
     pub(crate) fn optional_text(&self, column: usize) -> Result<Option<&str>, Error> {
-        self.0.get_ref(column)?.as_str_or_null().map_err(|error| Error::Engine(error.into()))
+        match self {
+            Self::Sqlite(row) => row.get_ref(column)?.as_str_or_null().map_err(|error| Error::Engine(error.into())),
+            Self::Postgres(row) => Ok(row.try_get(column)?),
+        }
     }
 
     pub(crate) fn bytes(&self, column: usize) -> Result<&[u8], Error> {
-        self.0.get_ref(column)?.as_blob().map_err(|error| Error::Engine(error.into()))
+        match self {
+            Self::Sqlite(row) => row.get_ref(column)?.as_blob().map_err(|error| Error::Engine(error.into())),
+            Self::Postgres(row) => Ok(row.try_get(column)?),
+        }
     }
 
     pub(crate) fn optional_digest(&self, column: usize) -> Result<Option<Digest>, Error> {
-        let Some(bytes) = self.0.get_ref(column)?.as_blob_or_null().map_err(|error| Error::Engine(error.into()))?
-        else {
-            return Ok(None);
+        let bytes = match self {
+            Self::Sqlite(row) => row.get_ref(column)?.as_blob_or_null().map_err(|error| Error::Engine(error.into()))?,
+            Self::Postgres(row) => row.try_get::<_, Option<&[u8]>>(column)?,
         };
-        Digest::from_bytes(bytes).map(Some).ok_or_else(|| Error::impossible("digest", bytes))
+        let digest = |bytes| Digest::from_bytes(bytes).ok_or_else(|| Error::impossible("digest", bytes));
+        bytes.map(digest).transpose()
     }
 
     pub(crate) fn digest(&self, column: usize) -> Result<Digest, Error> {
@@ -132,62 +145,79 @@ impl Row<'_> {
     }
 }
 
-/// A connection: inside a transaction, or for one read.
+/// A connection inside a transaction.
 ///
 /// Its methods are futures because a database across the network needs them to be; SQLite answers within the call.
-pub(crate) struct Connection<'c>(&'c mut rusqlite::Connection);
+pub(crate) enum Connection<'c> {
+    Sqlite(&'c mut rusqlite::Connection),
+    Postgres(Session<'c>),
+}
 
 impl<'c> Connection<'c> {
     pub(crate) fn new(sqlite: &'c mut rusqlite::Connection) -> Self {
-        Self(sqlite)
+        Self::Sqlite(sqlite)
     }
 
     /// Runs a statement that gives no rows; answers how many it touched.
-    pub(crate) fn execute(&mut self, statement: &Statement, parameters: &[Value<'_>]) -> Ready<Result<usize, Error>> {
-        let execute = || Ok(self.0.prepare_cached(statement.sqlite)?.execute(params_from_iter(parameters))?);
-        ready(execute())
+    pub(crate) async fn execute(&mut self, statement: &Statement, parameters: &[Value<'_>]) -> Result<usize, Error> {
+        match self {
+            Self::Sqlite(connection) => sqlite::execute(connection, statement, parameters),
+            Self::Postgres(session) => session.execute(statement, parameters).await,
+        }
+    }
+
+    /// Locks rows, or names that stand for rows that are not there yet, for the rest of the transaction. SQLite, whose one writer
+    /// locks everything, has nothing to do.
+    pub(crate) async fn lock(&mut self, statement: &LockStatement, parameters: &[Value<'_>]) -> Result<(), Error> {
+        match self {
+            Self::Sqlite(_) => Ok(()),
+            Self::Postgres(session) => session.lock(statement, parameters).await,
+        }
     }
 
     /// The first row, if there is one.
-    pub(crate) fn optional<T: FromRow>(
+    pub(crate) async fn optional<T: FromRow>(
         &mut self,
         statement: &Statement,
         parameters: &[Value<'_>],
-    ) -> Ready<Result<Option<T>, Error>> {
-        let optional = || {
-            let mut prepared = self.0.prepare_cached(statement.sqlite)?;
-            let mut rows = prepared.query(params_from_iter(parameters))?;
-            rows.next()?.map(|row| T::from_row(&Row(row))).transpose()
-        };
-        ready(optional())
+    ) -> Result<Option<T>, Error> {
+        match self {
+            Self::Sqlite(connection) => sqlite::optional(connection, statement, parameters),
+            Self::Postgres(session) => session.optional(statement, parameters).await,
+        }
     }
 
     /// The row that is always there.
-    pub(crate) fn one<T: FromRow>(
+    pub(crate) async fn one<T: FromRow>(
         &mut self,
         statement: &Statement,
         parameters: &[Value<'_>],
-    ) -> Ready<Result<T, Error>> {
-        let found = self.optional(statement, parameters).into_inner();
-        ready(found.and_then(|row| row.ok_or_else(|| Error::impossible("absence of a row", statement.name))))
+    ) -> Result<T, Error> {
+        let found = self.optional(statement, parameters).await?;
+        found.ok_or_else(|| Error::impossible("absence of a row", statement.name))
     }
 
     /// All rows.
-    pub(crate) fn all<T: FromRow>(
+    pub(crate) async fn all<T: FromRow>(
         &mut self,
         statement: &Statement,
         parameters: &[Value<'_>],
-    ) -> Ready<Result<Vec<T>, Error>> {
-        let all = || {
-            let mut prepared = self.0.prepare_cached(statement.sqlite)?;
-            let mut rows = prepared.query(params_from_iter(parameters))?;
-            let mut all = Vec::new();
-            while let Some(row) = rows.next()? {
-                all.push(T::from_row(&Row(row))?);
-            }
-            Ok(all)
-        };
-        ready(all())
+    ) -> Result<Vec<T>, Error> {
+        match self {
+            Self::Sqlite(connection) => sqlite::all(connection, statement, parameters),
+            Self::Postgres(session) => session.all(statement, parameters).await,
+        }
+    }
+
+    /// Reserves ids; answers the last of them.
+    ///
+    /// In SQLite this is a part of the transaction. In PostgreSQL it is a transaction of its own, on a connection of its own, or
+    /// all that write would wait for each other at this one row.
+    pub(crate) async fn reserve_ids(&mut self, count: i64) -> Result<i64, Error> {
+        match self {
+            Self::Sqlite(_) => self.one(&RESERVE_IDS, &[count.into()]).await,
+            Self::Postgres(session) => session.reserve_ids(count).await,
+        }
     }
 }
 

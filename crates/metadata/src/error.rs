@@ -2,7 +2,8 @@
 
 use rusqlite::ErrorCode;
 
-/// Why a read or a transaction gave no answer. Of a transaction nothing has happened then.
+/// Why a read or a transaction gave no answer. Of a transaction nothing has happened then, unless it is
+/// [`OutcomeUnknown`](Self::OutcomeUnknown).
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The disk that holds the database is full: free space and try again.
@@ -36,18 +37,28 @@ pub enum Error {
         /// The value, shortened.
         value: String,
     },
-    /// The commit failed, or another process holds the database: try again.
+    /// The commit failed, or others hold the database or what the transaction needs of it: try again. Nothing has happened.
     #[error("the database could not commit")]
     NotCommitted,
+    /// The connection to the database server was lost while it committed: the transaction has happened as a whole, or not at all,
+    /// and nobody here knows which. Ask, or try again: every transaction of this crate finds out if it has happened before.
+    #[error("the connection to the database was lost during a commit: it is not known if it has happened")]
+    OutcomeUnknown,
     /// The database is being closed.
     #[error("the database is closed")]
     Closed,
+    /// Asked of PostgreSQL what only the embedded database does.
+    #[error("the facts are in PostgreSQL: copy them with pg_dump")]
+    NotEmbedded,
     /// A copy of the database could not be synced.
     #[error("the copy of the database could not be written")]
     Copy(#[from] std::io::Error),
     /// The engine refused; the source says why.
     #[error("the database failed")]
     Engine(#[source] rusqlite::Error),
+    /// The database server refused, or cannot be reached; the source says why.
+    #[error("the database server failed")]
+    Server(#[source] tokio_postgres::Error),
 }
 
 impl Error {
@@ -63,5 +74,11 @@ impl From<rusqlite::Error> for Error {
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::NotCommitted,
             _ => Self::Engine(error),
         }
+    }
+}
+
+impl From<tokio_postgres::Error> for Error {
+    fn from(error: tokio_postgres::Error) -> Self {
+        Self::Server(error)
     }
 }

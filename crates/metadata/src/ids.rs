@@ -1,7 +1,7 @@
 //! Ids: bigints that we make, dense, never used twice, in blocks reserved from a row.
 //!
-//! A process reserves a block in the transaction that first needs it and hands its ids out without asking again. What is left
-//! of a block when the process ends is lost, which is harmless.
+//! A process reserves a block and hands its ids out without asking again. What is left of a block when the process ends is lost,
+//! which is harmless.
 
 use std::ops::Range;
 
@@ -32,11 +32,11 @@ impl Ids {
         Self(0..0)
     }
 
-    /// Makes sure that a transaction finds the ids it needs. What was reserved counts only once the transaction has committed:
-    /// if it does not, the ids must be dropped with it.
+    /// Makes sure that a transaction finds the ids it needs. In SQLite, where this is a part of it, what was reserved counts only
+    /// once the transaction has committed: if it does not, the ids must be dropped with it.
     pub(crate) async fn reserve(&mut self, connection: &mut Connection<'_>) -> Result<(), Error> {
         if self.0.end - self.0.start < MOST_PER_TRANSACTION {
-            let last: i64 = connection.one(&RESERVE_IDS, &[Value::Integer(BLOCK.into())]).await?;
+            let last = connection.reserve_ids(BLOCK.into()).await?;
             self.0 = last - i64::from(BLOCK) + 1..last + 1;
         }
         Ok(())
@@ -45,7 +45,7 @@ impl Ids {
     /// The first of `count` ids in a row, for transactions that need any number of them.
     pub(crate) async fn take(connection: &mut Connection<'_>, count: usize) -> Result<i64, Error> {
         let count = i64::try_from(count).map_err(|_| Error::impossible("number of ids", count))?;
-        let last: i64 = connection.one(&RESERVE_IDS, &[Value::Integer(count)]).await?;
+        let last = connection.reserve_ids(count).await?;
         Ok(last - count + 1)
     }
 

@@ -8,6 +8,7 @@
 
 #![forbid(unsafe_code)]
 
+mod arrivals;
 mod backups;
 mod blobs;
 mod check;
@@ -17,6 +18,7 @@ mod ids;
 mod manifests;
 mod mounts;
 mod objects;
+mod postgres;
 mod purge;
 mod referrers;
 mod repositories;
@@ -49,7 +51,7 @@ pub use objects::{Discarded, ForgetObjects, LiveObject, MarkMissing, PostponeObj
 pub use purge::{Deleted, Purge, Purged};
 pub use referrers::Referrer;
 pub use repositories::DeleteRepository;
-pub use statement::Statement;
+pub use statement::{LockStatement, Statement};
 pub use stores::{EnsureStore, Store};
 pub use sweep::{PostponeCandidate, SweepCandidate, SweepTimes, Swept};
 pub use sweep_candidates::Candidate;
@@ -63,10 +65,18 @@ pub use uploads::{
     StartUpload, Upload,
 };
 
-/// The facts of one registry. Cheap to clone; all clones share one writer.
+use connection::{FromRow, Value};
+
+/// The facts of one registry. Cheap to clone; all clones share one writer, or one pool of connections.
 #[derive(Clone, Debug)]
 pub struct Metadata {
-    sqlite: sqlite::Sqlite,
+    engine: Engine,
+}
+
+#[derive(Clone, Debug)]
+enum Engine {
+    Sqlite(sqlite::Sqlite),
+    Postgres(postgres::Postgres),
 }
 
 impl Metadata {
@@ -74,40 +84,82 @@ impl Metadata {
     ///
     /// Blocks while it does so. Needs a tokio runtime only once it is used.
     pub fn open(file: &Path, now: Timestamp) -> Result<Self, Error> {
-        Ok(Self { sqlite: sqlite::Sqlite::open(file, now)? })
+        Ok(Self { engine: Engine::Sqlite(sqlite::Sqlite::open(file, now)?) })
     }
 
     /// Opens the embedded database in `file` for reading, beside the process that writes to it. Transactions fail with
     /// [`Error::Closed`]; so does a schema that is not this program's.
     pub fn open_beside(file: &Path) -> Result<Self, Error> {
-        Ok(Self { sqlite: sqlite::Sqlite::beside(file)? })
+        Ok(Self { engine: Engine::Sqlite(sqlite::Sqlite::beside(file)?) })
     }
 
-    /// What the database engine itself finds wrong with its file: nothing, if all is well. Blocks.
+    /// What the embedded engine itself finds wrong with its file: nothing, if all is well. Blocks.
     pub fn damage(&self) -> Result<Vec<String>, Error> {
-        self.sqlite.damage()
+        match &self.engine {
+            Engine::Sqlite(sqlite) => sqlite.damage(),
+            Engine::Postgres(_) => Ok(Vec::new()),
+        }
     }
 
-    /// Writes a copy of the facts, all of one moment, to a file that is not there yet, and syncs it. Blocks.
-    pub fn copy_to(&self, file: &Path) -> Result<(), Error> {
-        self.sqlite.copy_to(file)
-    }
-
-    /// Runs `transaction` and answers once it is durable; on an error nothing of it has happened.
+    /// Writes a copy of the embedded database, all of one moment, to a file that is empty or not there, and syncs it. Blocks.
     ///
-    /// What was handed over runs to its end even if the caller stops waiting.
-    pub async fn run<T: Transaction>(&self, transaction: T) -> Result<T::Output, Error> {
-        self.sqlite.run(transaction).await
+    /// PostgreSQL has programs of its own for that: [`Error::NotEmbedded`].
+    pub fn copy_to(&self, file: &Path) -> Result<(), Error> {
+        match &self.engine {
+            Engine::Sqlite(sqlite) => sqlite.copy_to(file),
+            Engine::Postgres(_) => Err(Error::NotEmbedded),
+        }
     }
 
-    /// Ends the writer once what was handed over is done, and folds its log into the database file. What is asked of any clone
+    /// Connects to a PostgreSQL database, version 15 or newer, bringing its schema up to date where needed.
+    ///
+    /// `url` is a libpq connection string or URI; the tables are made in the first schema of its search path. At most
+    /// `connections` are open at a time, and one more that reserves ids. The connections are not encrypted.
+    pub async fn connect(url: &str, connections: usize, now: Timestamp) -> Result<Self, Error> {
+        Ok(Self { engine: Engine::Postgres(postgres::Postgres::connect(url, connections, now).await?) })
+    }
+
+    /// Runs `transaction` and answers once it is durable. On an error nothing of it has happened, with one exception:
+    /// [`Error::OutcomeUnknown`].
+    ///
+    /// What was handed over runs to its end even if the caller stops waiting. On PostgreSQL it may be run several times, of
+    /// which one counts.
+    pub async fn run<T: Transaction>(&self, transaction: T) -> Result<T::Output, Error> {
+        match &self.engine {
+            Engine::Sqlite(sqlite) => sqlite.run(transaction).await,
+            Engine::Postgres(postgres) => postgres.run(transaction).await,
+        }
+    }
+
+    /// Ends the engine once what was handed over is done; SQLite folds its log into the database file. What is asked of any clone
     /// afterwards fails with [`Error::Closed`]. A process that ends without it loses nothing.
     pub async fn close(&self) {
-        self.sqlite.close().await;
+        match &self.engine {
+            Engine::Sqlite(sqlite) => sqlite.close().await,
+            Engine::Postgres(postgres) => postgres.close().await,
+        }
     }
 
-    fn reader(&self) -> &sqlite::Sqlite {
-        &self.sqlite
+    fn reader(&self) -> &Engine {
+        &self.engine
+    }
+}
+
+impl Engine {
+    /// The first row, if there is one. SQLite answers within the call.
+    async fn optional<T: FromRow>(&self, statement: &Statement, parameters: &[Value<'_>]) -> Result<Option<T>, Error> {
+        match self {
+            Self::Sqlite(sqlite) => sqlite.optional(statement, parameters),
+            Self::Postgres(postgres) => postgres.optional(statement, parameters).await,
+        }
+    }
+
+    /// All rows. SQLite answers within the call.
+    async fn all<T: FromRow>(&self, statement: &Statement, parameters: &[Value<'_>]) -> Result<Vec<T>, Error> {
+        match self {
+            Self::Sqlite(sqlite) => sqlite.all(statement, parameters),
+            Self::Postgres(postgres) => postgres.all(statement, parameters).await,
+        }
     }
 }
 
@@ -142,6 +194,23 @@ pub fn statements() -> impl Iterator<Item = &'static Statement> {
         undelete::REPOSITORY_STATEMENTS,
         undelete::TAG_STATEMENTS,
         uploads::STATEMENTS,
+    ]
+    .into_iter()
+    .flatten()
+    .copied()
+}
+
+/// Every statement that only takes locks, which PostgreSQL alone needs.
+pub fn locks() -> impl Iterator<Item = &'static LockStatement> {
+    [
+        arrivals::LOCKS,
+        manifests::DELETE_LOCKS,
+        manifests::PUT_LOCKS,
+        purge::LOCKS,
+        sweep::LINK_LOCKS,
+        sweep::MANIFEST_LOCKS,
+        sweep::REPOSITORY_LOCKS,
+        uploads::LOCKS,
     ]
     .into_iter()
     .flatten()

@@ -6,10 +6,10 @@ mod put;
 use bytes::Bytes;
 use cargohold_oci::{Digest, RepositoryName, Tag};
 
-pub(crate) use delete::STATEMENTS as DELETE_STATEMENTS;
 pub use delete::{DeleteManifest, DeletedManifests};
-pub(crate) use put::STATEMENTS as PUT_STATEMENTS;
+pub(crate) use delete::{LOCKS as DELETE_LOCKS, STATEMENTS as DELETE_STATEMENTS};
 pub use put::{AbsentContent, MissingContent, PutManifest, ReferencedContent};
+pub(crate) use put::{LOCKS as PUT_LOCKS, STATEMENTS as PUT_STATEMENTS};
 
 use crate::{
     Error, ManifestId, Metadata,

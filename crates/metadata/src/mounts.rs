@@ -3,7 +3,7 @@
 use cargohold_oci::{Digest, RepositoryName};
 
 use crate::{
-    BlobId, Error, Grace, blobs, repositories,
+    BlobId, Error, Grace, arrivals, blobs, repositories,
     statement::statements,
     transaction::{Tx, sealed::Run},
 };
@@ -51,10 +51,12 @@ impl Run for Mount {
             return Ok(false);
         }
         let target = repositories::hold_or_make(tx, &self.target, self.grace).await?;
-        // Locked behind the repository, as everywhere, and looked at again: the link may have gone in between.
-        let Some(blob) = self.find_source(tx).await? else { return Ok(false) };
+        arrivals::bring(tx, target, &self.digest).await?;
+        // Locked behind the repository, as everywhere, and looked at again: the link may have gone in between. Then it is not there
+        // at the next run, which leaves no repository behind.
+        let Some(blob) = self.find_source(tx).await? else { return Err(Error::NotCommitted) };
         if tx.connection.optional::<BlobId>(&HOLD_BLOB, &[blob.into()]).await?.is_none() {
-            return Ok(false);
+            return Err(Error::NotCommitted);
         }
         blobs::link(tx, target, blob, &self.digest, self.grace).await?;
         Ok(true)

@@ -9,10 +9,18 @@ use crate::{
     Candidate, Error, ManifestId, RepositoryId, Timestamp,
     connection::{FromRow, Row},
     repositories,
-    statement::statements,
+    statement::{locks, statements},
     sweep_candidates::{self, Review},
     transaction::{Tx, sealed::Run},
 };
+
+locks! {
+    /// Before the tag is looked for: whoever brings it back locks the last of it.
+    LOCK_HISTORY_OF_TAG = "
+        select id from tag_history where repository_id = $1 and name = $2
+        order by id
+        for update";
+}
 
 statements! {
     LOCK_DELETED_REPOSITORIES = "
@@ -98,6 +106,8 @@ impl Purge {
         let deleted: Vec<RepositoryId> = tx.connection.all(&LOCK_DELETED_REPOSITORIES, &name).await?;
         match (deleted.len(), there_is_a_live_one) {
             (0, true) => Ok(Purged::NotDeleted),
+            // It may have come back since it was looked for.
+            (0, false) if repositories::hold(tx, &self.repository).await?.is_some() => Ok(Purged::NotDeleted),
             (0, false) => Ok(Purged::Unknown),
             (count, _) => {
                 self.mark(tx, deleted.into_iter().map(Candidate::Repository)).await?;
@@ -132,6 +142,7 @@ impl Purge {
 
 async fn tag_history(tx: &mut Tx<'_>, repository: RepositoryId, tag: &Tag) -> Result<Purged, Error> {
     let tag = [repository.into(), tag.as_str().into()];
+    tx.connection.lock(&LOCK_HISTORY_OF_TAG, &tag).await?;
     if tx.connection.optional::<i64>(&LOCK_TAG_TO_PURGE, &tag).await?.is_some() {
         return Ok(Purged::NotDeleted);
     }

@@ -70,16 +70,25 @@ pub(crate) async fn hold_or_make(tx: &mut Tx<'_>, name: &RepositoryName, grace: 
     if let Some(repository) = hold(tx, name).await? {
         return Ok(repository);
     }
-    let repository = make(tx, name, grace.now).await?;
-    sweep_candidates::note(&mut tx.connection, Candidate::Repository(repository), grace.until).await?;
+    let (repository, made) = insert(tx, name, grace.now).await?;
+    if made {
+        sweep_candidates::note(&mut tx.connection, Candidate::Repository(repository), grace.until).await?;
+    }
     Ok(repository)
 }
 
 /// The repository, made unless somebody else just did, held against its deletion for the rest of the transaction.
 pub(crate) async fn make(tx: &mut Tx<'_>, name: &RepositoryName, now: Timestamp) -> Result<RepositoryId, Error> {
+    insert(tx, name, now).await.map(|(repository, _)| repository)
+}
+
+/// The same, and whether it is this transaction that made it.
+async fn insert(tx: &mut Tx<'_>, name: &RepositoryName, now: Timestamp) -> Result<(RepositoryId, bool), Error> {
     let row = [tx.ids.next()?.into(), name.as_str().into(), now.into()];
-    tx.connection.execute(&INSERT_REPOSITORY, &row).await?;
-    tx.connection.one(&HOLD_REPOSITORY, &[name.as_str().into()]).await
+    let made = tx.connection.execute(&INSERT_REPOSITORY, &row).await? > 0;
+    // One that was in the way may have been swept in between: then another run makes it.
+    let repository = hold(tx, name).await?.ok_or(Error::NotCommitted)?;
+    Ok((repository, made))
 }
 
 /// Makes a repository visible, if it is not yet.

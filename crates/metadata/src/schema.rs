@@ -50,14 +50,21 @@ pub(crate) fn migrate_sqlite(connection: &mut rusqlite::Connection, now: Timesta
     let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
     transaction.execute_batch(MIGRATIONS_TABLE)?;
     let found: i64 = transaction.query_row(NEWEST_VERSION.sqlite, [], |row| row.get(0)).optional()?.unwrap_or(0);
-    let applied = usize::try_from(found).map_err(|_| Error::impossible("schema version", found))?;
-    let known = SQLITE.len();
-    if applied > known {
-        return Err(Error::NewerSchema { found, known: i64::try_from(known).unwrap_or(i64::MAX) });
-    }
-    for (version, (name, ddl)) in (1i64..).zip(SQLITE).skip(applied) {
+    for (version, (name, ddl)) in pending(SQLITE, found)? {
         transaction.execute_batch(ddl)?;
         transaction.execute(RECORD_MIGRATION.sqlite, (version, name, now.micros()))?;
     }
     Ok(transaction.commit()?)
+}
+
+/// The steps that a database lacks whose newest version is `found`, each with its version.
+pub(crate) fn pending(
+    steps: &'static [Migration],
+    found: i64,
+) -> Result<impl Iterator<Item = (i64, &'static Migration)>, Error> {
+    let applied = usize::try_from(found).map_err(|_| Error::impossible("schema version", found))?;
+    if applied > steps.len() {
+        return Err(Error::NewerSchema { found, known: i64::try_from(steps.len()).unwrap_or(i64::MAX) });
+    }
+    Ok((1i64..).zip(steps).skip(applied))
 }

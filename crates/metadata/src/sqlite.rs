@@ -7,17 +7,18 @@
 mod reader;
 mod writer;
 
-use std::{
-    future::{Ready, ready},
-    path::Path,
-    sync::Arc,
-};
+use std::{path::Path, sync::Arc};
 
-use rusqlite::{Connection, config::DbConfig};
+use rusqlite::{
+    Connection, ToSql,
+    config::DbConfig,
+    params_from_iter,
+    types::{ToSqlOutput, ValueRef},
+};
 
 use crate::{
     Error, Statement, Timestamp, Transaction,
-    connection::{FromRow, Value},
+    connection::{FromRow, Row, Value},
     schema,
 };
 
@@ -82,16 +83,12 @@ impl Sqlite {
         &self,
         statement: &Statement,
         parameters: &[Value<'_>],
-    ) -> Ready<Result<Option<T>, Error>> {
-        ready(self.reader.with(|connection| connection.optional(statement, parameters).into_inner()))
+    ) -> Result<Option<T>, Error> {
+        self.reader.with(|connection| optional(connection, statement, parameters))
     }
 
-    pub(crate) fn all<T: FromRow>(
-        &self,
-        statement: &Statement,
-        parameters: &[Value<'_>],
-    ) -> Ready<Result<Vec<T>, Error>> {
-        ready(self.reader.with(|connection| connection.all(statement, parameters).into_inner()))
+    pub(crate) fn all<T: FromRow>(&self, statement: &Statement, parameters: &[Value<'_>]) -> Result<Vec<T>, Error> {
+        self.reader.with(|connection| all(connection, statement, parameters))
     }
 }
 
@@ -104,4 +101,50 @@ fn connect(file: &Path) -> Result<Connection, Error> {
     connection.busy_timeout(std::time::Duration::from_secs(10))?;
     connection.pragma_update(None, "foreign_keys", true)?;
     Ok(connection)
+}
+
+/// Runs a statement that gives no rows; answers how many it touched.
+pub(crate) fn execute(
+    connection: &Connection,
+    statement: &Statement,
+    parameters: &[Value<'_>],
+) -> Result<usize, Error> {
+    Ok(connection.prepare_cached(statement.sqlite)?.execute(params_from_iter(parameters))?)
+}
+
+/// The first row, if there is one.
+pub(crate) fn optional<T: FromRow>(
+    connection: &Connection,
+    statement: &Statement,
+    parameters: &[Value<'_>],
+) -> Result<Option<T>, Error> {
+    let mut prepared = connection.prepare_cached(statement.sqlite)?;
+    let mut rows = prepared.query(params_from_iter(parameters))?;
+    rows.next()?.map(|row| T::from_row(&Row::Sqlite(row))).transpose()
+}
+
+/// All rows.
+pub(crate) fn all<T: FromRow>(
+    connection: &Connection,
+    statement: &Statement,
+    parameters: &[Value<'_>],
+) -> Result<Vec<T>, Error> {
+    let mut prepared = connection.prepare_cached(statement.sqlite)?;
+    let mut rows = prepared.query(params_from_iter(parameters))?;
+    let mut all = Vec::new();
+    while let Some(row) = rows.next()? {
+        all.push(T::from_row(&Row::Sqlite(row))?);
+    }
+    Ok(all)
+}
+
+impl ToSql for Value<'_> {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::Borrowed(match *self {
+            Self::Null => ValueRef::Null,
+            Self::Integer(integer) => ValueRef::Integer(integer),
+            Self::Text(text) => ValueRef::Text(text.as_bytes()),
+            Self::Bytes(bytes) => ValueRef::Blob(bytes),
+        }))
+    }
 }

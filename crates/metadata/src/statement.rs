@@ -2,7 +2,8 @@
 //!
 //! Parameters are `$1`, `$2`, ... and appear for the first time in that order, since SQLite numbers them by appearance. A list of
 //! items is one JSON parameter read by `json_each(cast($1 as text))`, so that no statement runs once per item. What differs is
-//! declared beside the text: `lock` is a row-locking clause, which SQLite, whose one writer locks everything, does not have.
+//! declared beside the text: `lock` is a row-locking clause, which SQLite, whose one writer locks everything, does not have. A
+//! statement that does nothing but lock is none of both engines: it is declared by `locks!`, with its text for PostgreSQL.
 
 /// One SQL statement.
 #[derive(Debug)]
@@ -14,6 +15,28 @@ pub struct Statement {
     /// Its text for PostgreSQL.
     pub postgres: &'static str,
 }
+
+/// A statement that only takes locks, which PostgreSQL needs and SQLite does not: its one writer locks everything.
+#[derive(Debug)]
+pub struct LockStatement {
+    /// Module and constant that declare it.
+    pub name: &'static str,
+    /// Its text.
+    pub postgres: &'static str,
+}
+
+/// Declares a file's statements that only take locks, and `LOCKS`, the list of them that the tests prepare.
+macro_rules! locks {
+    ($($(#[$doc:meta])* $name:ident = $sql:literal;)+) => {
+        $(
+            $(#[$doc])*
+            pub(crate) const $name: crate::LockStatement =
+                crate::LockStatement { name: concat!(module_path!(), "::", stringify!($name)), postgres: $sql };
+        )+
+        pub(crate) const LOCKS: &[&crate::LockStatement] = &[$(&$name),+];
+    };
+}
+pub(crate) use locks;
 
 /// Declares a file's statements, and `STATEMENTS`, the list of them that the tests prepare.
 macro_rules! statements {

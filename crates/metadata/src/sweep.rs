@@ -13,10 +13,10 @@ mod repository;
 use std::time::Duration;
 
 pub(crate) use blob::STATEMENTS as BLOB_STATEMENTS;
-pub(crate) use link::STATEMENTS as LINK_STATEMENTS;
-pub(crate) use manifest::STATEMENTS as MANIFEST_STATEMENTS;
+pub(crate) use link::{LOCKS as LINK_LOCKS, STATEMENTS as LINK_STATEMENTS};
+pub(crate) use manifest::{LOCKS as MANIFEST_LOCKS, STATEMENTS as MANIFEST_STATEMENTS};
 pub(crate) use payload::STATEMENTS as PAYLOAD_STATEMENTS;
-pub(crate) use repository::STATEMENTS as REPOSITORY_STATEMENTS;
+pub(crate) use repository::{LOCKS as REPOSITORY_LOCKS, STATEMENTS as REPOSITORY_STATEMENTS};
 
 use crate::{
     Candidate, Error, Timestamp,
@@ -89,7 +89,10 @@ impl Run for SweepCandidate {
         let times = &self.times;
         let swept = match self.candidate {
             Candidate::Repository(repository) => repository::sweep(tx, repository, times).await?,
-            Candidate::Link(repository, blob) => link::sweep(tx, repository, blob, times).await?,
+            Candidate::Link(repository, blob) => match link::sweep(tx, repository, blob, times).await? {
+                Some(swept) => swept,
+                None => return link::forget(tx, repository, blob).await.map(|()| Swept::Needed),
+            },
             Candidate::Manifest(repository, manifest) => manifest::sweep(tx, repository, manifest, times).await?,
             Candidate::Payload(payload) => payload::sweep(tx, payload).await?,
             Candidate::Blob(blob) => blob::sweep(tx, blob, times).await?,

@@ -1,39 +1,61 @@
 //! The transactions against a real database, in a small vocabulary: a fact is a few lines.
+//!
+//! The database is SQLite; where `CARGOHOLD_TEST_POSTGRES` has the address of a PostgreSQL database, all of them run there.
 
+mod database;
 mod deletions;
 mod manifests;
+mod races;
 mod schema;
 mod sharing;
 mod sweep;
 mod undelete;
 mod uploads;
 
-use std::{sync::atomic::AtomicU64, sync::atomic::Ordering, time::Duration};
+use std::{
+    pin::Pin,
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use cargohold_oci::{Algorithm, Digest, RepositoryName, Role, Tag, UploadId};
 
+use self::database::Database;
 use crate::{
     ClaimKey, EnsureStore, FinishUpload, Finished, Grace, Metadata, PutManifest, ReferencedContent, StartUpload,
-    StoreId, Timestamp,
+    StoreId, Timestamp, Transaction,
 };
 
 const HOUR: Duration = Duration::from_hours(1);
 
-/// A database of its own in a folder of its own, with one store and a clock that stands still.
+/// A database of its own, with one store and a clock that stands still.
 struct Facts {
     metadata: Metadata,
     store: StoreId,
-    folder: tempfile::TempDir,
+    database: Database,
     uploads: AtomicU64,
 }
 
 impl Facts {
     async fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let metadata = Metadata::open(&folder.path().join("facts.db"), now()).unwrap();
+        Self::of(Database::new()).await
+    }
+
+    /// On SQLite, whatever the tests run on.
+    async fn in_a_file() -> Self {
+        Self::of(Database::file()).await
+    }
+
+    async fn of(database: Database) -> Self {
+        let metadata = database.open().await.unwrap();
         let store = metadata.run(EnsureStore { kind: "filesystem", location: ".".to_owned() }).await.unwrap().id;
-        Self { metadata, store, folder, uploads: AtomicU64::new(0) }
+        Self { metadata, store, database, uploads: AtomicU64::new(0) }
+    }
+
+    /// A test awaits many of these: boxed, so that each is not compiled into every test.
+    fn run<T: Transaction>(&self, transaction: T) -> Pin<Box<dyn Future<Output = T::Output> + Send + '_>> {
+        Box::pin(async { self.metadata.run(transaction).await.unwrap() })
     }
 
     async fn start(&self, repository: &str) -> (UploadId, crate::Epoch) {
@@ -47,15 +69,15 @@ impl Facts {
             hash_state: vec![1],
             grace: grace(),
         };
-        (upload, self.metadata.run(start).await.unwrap())
+        (upload, self.run(start).await)
     }
 
     /// A whole upload: what a push of a blob does here.
     async fn push_blob(&self, repository: &str, content: &str) -> Digest {
         let (upload, epoch) = self.start(repository).await;
         let claim = ClaimKey { upload, epoch, keys: vec![key(content), format!("{}-{upload}", key(content))] };
-        self.metadata.run(claim).await.unwrap().unwrap();
-        let finished = self.metadata.run(finish(upload, epoch, content)).await.unwrap();
+        self.run(claim).await.unwrap();
+        let finished = self.run(finish(upload, epoch, content)).await;
         assert!(matches!(finished, Finished::Live | Finished::Discarded), "{finished:?}");
         digest(content)
     }
@@ -68,7 +90,7 @@ impl Facts {
         tags: &[&str],
     ) -> Result<Digest, Vec<Digest>> {
         let put = manifest(repository, content, references, tags);
-        self.metadata.run(put).await.unwrap().map(|_absent| digest(content))
+        self.run(put).await.map(|_absent| digest(content))
     }
 
     async fn tags(&self, repository: &str) -> Vec<String> {
@@ -78,22 +100,7 @@ impl Facts {
 
     /// What a query for people says, a line for each row.
     fn ask(&self, sql: &str) -> Vec<String> {
-        let connection = rusqlite::Connection::open(self.folder.path().join("facts.db")).unwrap();
-        let mut statement = connection.prepare(sql).unwrap();
-        let columns = statement.column_count();
-        let row = |row: &rusqlite::Row<'_>| {
-            let values: Vec<_> = (0..columns).map(|column| text(row.get_ref(column).unwrap())).collect();
-            Ok(values.join(" "))
-        };
-        statement.query_map([], row).unwrap().map(Result::unwrap).collect()
-    }
-}
-
-fn text(value: rusqlite::types::ValueRef<'_>) -> String {
-    match value {
-        rusqlite::types::ValueRef::Null => "-".to_owned(),
-        rusqlite::types::ValueRef::Integer(integer) => integer.to_string(),
-        value => value.as_str().unwrap().to_owned(),
+        self.database.ask(sql)
     }
 }
 
@@ -122,7 +129,7 @@ fn finish(upload: UploadId, epoch: crate::Epoch, content: &str) -> FinishUpload 
     FinishUpload { upload, epoch, digest: digest(content), size, winner: None, grace: grace() }
 }
 
-fn now() -> Timestamp {
+const fn now() -> Timestamp {
     Timestamp::from_micros(1_000_000)
 }
 

@@ -20,7 +20,7 @@ pub(crate) mod sealed {
     }
 
     /// How a transaction runs; whatever it did is undone if it answers an error.
-    pub trait Run: Send + 'static {
+    pub trait Run: Send + Sync + 'static {
         /// What the caller learns once it is durable.
         type Output: Send + 'static;
 

@@ -6,13 +6,17 @@
 use cargohold_oci::{Digest, RepositoryName, UploadId};
 
 use crate::{
-    BlobId, Error, Grace, LiveObject, Metadata, ObjectId, RepositoryId, StoreId, Timestamp, blobs,
+    BlobId, Error, Grace, Metadata, ObjectId, RepositoryId, StoreId, Timestamp, arrivals, blobs,
     connection::{FromRow, Row, Value},
-    objects::FIND_LIVE_OBJECT,
     repositories,
-    statement::statements,
+    statement::{locks, statements},
     transaction::{Tx, sealed::Run},
 };
+
+locks! {
+    /// A session with its writer: a newer writer claims it before or behind what is done with it.
+    LOCK_UPLOAD = "select id from uploads where id = $1 and epoch = $2 for no key update";
+}
 
 statements! {
     FIND_UPLOAD = "
@@ -39,7 +43,12 @@ statements! {
     HOLD_UPLOADS_REPOSITORY = "
         select r.id from uploads u join repositories r on r.id = u.repository_id
         where u.id = $1 and u.epoch = $2 and r.deleted_at is null"
-        lock "for update of u for key share of r";
+        lock "for key share of r for update of u";
+    /// The blob of an object that is live, for the rest of the transaction.
+    HOLD_BLOB_OF_WINNER = "
+        select b.id from objects o join blobs b on b.id = o.blob_id
+        where o.id = $1 and o.state = 'live' and b.digest = $2"
+        lock "for no key update of b";
     FIND_LIVE_OBJECT_OF_BLOB = "select id from objects where blob_id = $1 and state = 'live' limit 1";
     MAKE_LIVE = "
         update objects set state = 'live', blob_id = $1, size = $2, verified_at = $3, upload_id = null
@@ -231,6 +240,7 @@ impl Run for ClaimKey {
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<Option<ClaimedKey>, Error> {
         let upload = self.upload.to_string();
+        tx.connection.lock(&LOCK_UPLOAD, &[upload.as_str().into(), self.epoch.into()]).await?;
         for (place, key) in self.keys.iter().enumerate() {
             let claim = [key.as_str().into(), upload.as_str().into(), self.epoch.into()];
             if tx.connection.execute(&CLAIM_KEY, &claim).await? > 0 {
@@ -281,13 +291,22 @@ impl Run for FinishUpload {
         let Some(repository) = tx.connection.optional::<RepositoryId>(&HOLD_UPLOADS_REPOSITORY, &held).await? else {
             return Ok(Finished::Superseded);
         };
-        let live: Option<LiveObject> = tx.connection.optional(&FIND_LIVE_OBJECT, &[(&self.digest).into()]).await?;
-        if self.winner.is_some() && live.map(|live| live.object) != self.winner {
+        arrivals::bring(tx, repository, &self.digest).await?;
+        let blob = match self.winner {
+            None => blobs::ensure(tx, &self.digest, self.size).await?,
+            Some(winner) => {
+                let winner = [winner.into(), (&self.digest).into()];
+                let Some(blob) = tx.connection.optional(&HOLD_BLOB_OF_WINNER, &winner).await? else {
+                    return Ok(Finished::WinnerGone);
+                };
+                blob
+            }
+        };
+        // Asked once the blob's row is locked: another finisher of the digest, or the sweep, may have come before.
+        let live = tx.connection.optional(&FIND_LIVE_OBJECT_OF_BLOB, &[blob.into()]).await?;
+        if self.winner.is_some() && live != self.winner {
             return Ok(Finished::WinnerGone);
         }
-        let blob = blobs::ensure(tx, &self.digest, self.size).await?;
-        // Asked again, now that the blob's row is locked: another finisher of the digest may have committed in between.
-        let live = tx.connection.optional(&FIND_LIVE_OBJECT_OF_BLOB, &[blob.into()]).await?;
         let finished = self.settle_object(tx, &upload, blob, live).await?;
         blobs::link(tx, repository, blob, &self.digest, self.grace).await?;
         require_one(tx.connection.execute(&DELETE_UPLOAD, &held).await?, "upload session that ends")?;

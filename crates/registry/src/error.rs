@@ -196,7 +196,7 @@ impl From<cargohold_metadata::Error> for Error {
     fn from(error: cargohold_metadata::Error) -> Self {
         match error {
             cargohold_metadata::Error::NoSpace => Self::NoSpace,
-            cargohold_metadata::Error::NotCommitted => Self::Busy,
+            cargohold_metadata::Error::NotCommitted | cargohold_metadata::Error::OutcomeUnknown => Self::Busy,
             error => Self::Metadata(error),
         }
     }

@@ -66,6 +66,9 @@ impl Cluster {
                 "listen_addresses=",
                 "-c",
                 "fsync=off",
+                // Who waits for whom is looked at after this time: tests of races have many that wait for each other.
+                "-c",
+                "deadlock_timeout=20ms",
             ]
             .map(str::to_owned)
             .to_vec(),
@@ -77,6 +80,11 @@ impl Cluster {
         let configuration = configuration(&folder, &user);
         service.wait_until(START_LIMIT, || configuration.connect(NoTls).ok())?;
         Ok(Self { folder, user, _service: service })
+    }
+
+    /// The database `postgres`, for other programs: a libpq connection string.
+    pub(crate) fn address(&self) -> String {
+        format!("host='{}' user='{}' dbname=postgres", self.folder.display(), self.user)
     }
 
     /// A new connection to the database `postgres`.

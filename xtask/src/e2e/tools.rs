@@ -112,7 +112,7 @@ fn needs(group: Group) -> impl Iterator<Item = &'static Needed> {
         Group::Podman => (PODMAN, IMAGES),
         Group::Crane => (&[], IMAGES),
         Group::Durability => (DURABILITY, &[]),
-        Group::Statements => (POSTGRES, &[]),
+        Group::Metadata => (POSTGRES, &[]),
         Group::Server | Group::KillLoop => (&[], &[]),
     };
     programs.iter().chain(images)
@@ -214,7 +214,7 @@ mod tests {
     fn each_group_needs_only_its_own_programs() {
         let programs = |group| needs(group).map(|needed| needed.program).collect::<Vec<_>>();
         assert_eq!(programs(Group::Skopeo), ["skopeo", "cc", "tar", "gzip"]);
-        assert_eq!(programs(Group::Statements), ["initdb", "postgres"]);
+        assert_eq!(programs(Group::Metadata), ["initdb", "postgres"]);
         assert!(programs(Group::KillLoop).is_empty());
     }
 }

@@ -9,26 +9,35 @@ use serde_json::json;
 
 use crate::{
     Candidate, Error, Grace, ManifestId, RepositoryId, repositories,
-    statement::statements,
+    statement::{locks, statements},
     sweep_candidates, tags,
     transaction::{Tx, sealed::Run},
 };
+
+locks! {
+    /// What may fall, in the order of the ids. What could hold one of them locks it too: a manifest that refers to it, or a tag
+    /// that comes to it.
+    LOCK_MANIFESTS = "
+        select m.id from manifests m
+        where m.deleted_at is null
+            and m.id in (select cast(e.value ->> 'id' as bigint) from json_each(cast($1 as text)) e)
+        order by m.id
+        for no key update";
+}
 
 statements! {
     FIND_MANIFEST_TO_DELETE = "
         select m.id from manifest_payloads p join manifests m on m.payload_id = p.id
         where p.digest = $1 and m.repository_id = $2 and m.deleted_at is null"
         lock "for no key update of m";
-    /// The children of deleted manifests, locked in the order of their ids.
+    /// The children of deleted manifests.
     FIND_CHILDREN = "
         select c.id
         from json_each(cast($1 as text)) e
         cross join manifest_references f
         cross join manifests c
-        where f.manifest_id = cast(e.value ->> 'id' as bigint) and c.id = f.child_manifest_id and c.deleted_at is null
-        order by c.id"
-        lock "for no key update of c";
-    /// The referrers of deleted manifests, locked in the order of their ids.
+        where f.manifest_id = cast(e.value ->> 'id' as bigint) and c.id = f.child_manifest_id and c.deleted_at is null";
+    /// The referrers of deleted manifests.
     FIND_REFERRERS = "
         select r.id
         from json_each(cast($1 as text)) e
@@ -36,9 +45,7 @@ statements! {
         cross join manifest_payloads p
         cross join manifests r
         where m.id = cast(e.value ->> 'id' as bigint) and p.id = m.payload_id
-            and r.repository_id = m.repository_id and r.subject = p.digest and r.deleted_at is null
-        order by r.id"
-        lock "for no key update of r";
+            and r.repository_id = m.repository_id and r.subject = p.digest and r.deleted_at is null";
     MARK_MANIFEST = "update manifests set deleted_at = $1, deleted_with = $2 where id = $2";
     /// Asked in a statement of its own, behind the locks: what holds a manifest may have come or gone in between.
     MARK_UNHELD_MANIFESTS = "
@@ -133,6 +140,7 @@ impl DeleteManifest {
         }
         let mark = [self.window.now.into(), root.into()];
         let list = list(let_go);
+        tx.connection.lock(&LOCK_MANIFESTS, &[list.as_str().into()]).await?;
         tx.connection.all(&MARK_UNHELD_MANIFESTS, &[mark[0], mark[1], list.as_str().into()]).await
     }
 }

@@ -7,13 +7,19 @@ use cargohold_oci::{Digest, RepositoryName, Role, Tag};
 use serde_json::json;
 
 use crate::{
-    BlobId, Error, ManifestId, PayloadId, RepositoryId, Timestamp,
+    BlobId, Error, ManifestId, PayloadId, RepositoryId, Timestamp, arrivals,
     connection::{FromRow, Row, hex},
     repositories,
-    statement::statements,
+    statement::{locks, statements},
     tags,
     transaction::{Tx, sealed::Run},
 };
+
+locks! {
+    /// Behind the repository and before the links, as everywhere; one that is not there yet is inserted behind them, which nobody
+    /// waits for who holds one.
+    LOCK_PAYLOAD_TO_PUT = "select id from manifest_payloads where digest = $1 for no key update";
+}
 
 statements! {
     /// The live links among a list of digests, locked in the order of their ids.
@@ -139,15 +145,22 @@ impl Run for PutManifest {
     type Output = Result<AbsentContent, MissingContent>;
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<Self::Output, Error> {
-        let held = repositories::hold(tx, &self.repository).await?;
-        let targets = self.resolve(tx, held).await?;
+        let repository = match repositories::hold(tx, &self.repository).await? {
+            Some(repository) => repository,
+            // It is made only for what is accepted even if there is nothing in it.
+            None => match self.judge_absent(&self.references.iter().map(|_| Target::Absent).collect::<Vec<_>>()) {
+                Ok(_) => repositories::make(tx, &self.repository, self.now).await?,
+                Err(missing) => return Ok(Err(missing)),
+            },
+        };
+        let may_be_absent = self.references.iter().filter(|reference| reference.may_be_absent);
+        let waits_for = may_be_absent.map(|reference| &reference.digest);
+        arrivals::wait_and_bring(tx, repository, waits_for, &self.digest).await?;
+        tx.connection.lock(&LOCK_PAYLOAD_TO_PUT, &[(&self.digest).into()]).await?;
+        let targets = self.resolve(tx, repository).await?;
         let absent = match self.judge_absent(&targets) {
             Ok(absent) => absent,
             Err(missing) => return Ok(Err(missing)),
-        };
-        let repository = match held {
-            Some(repository) => repository,
-            None => repositories::make(tx, &self.repository, self.now).await?,
         };
         let manifest = self.upsert_manifest(tx, repository, &targets).await?;
         self.insert_references(tx, repository, manifest, &targets).await?;
@@ -164,11 +177,9 @@ impl Run for PutManifest {
 
 impl PutManifest {
     /// Finds what each reference means in the repository; a child may be a blob, as in older build caches.
-    async fn resolve(&self, tx: &mut Tx<'_>, repository: Option<RepositoryId>) -> Result<Vec<Target>, Error> {
+    async fn resolve(&self, tx: &mut Tx<'_>, repository: RepositoryId) -> Result<Vec<Target>, Error> {
         let (mut blobs, mut children) = (HashMap::new(), HashMap::new());
-        if let Some(repository) = repository
-            && !self.references.is_empty()
-        {
+        if !self.references.is_empty() {
             let digests: Vec<_> =
                 self.references.iter().map(|reference| json!({ "digest": hex(&reference.digest) })).collect();
             let list = serde_json::Value::Array(digests).to_string();

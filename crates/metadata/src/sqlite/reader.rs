@@ -7,7 +7,7 @@ use std::{
     sync::atomic::{AtomicU64, Ordering},
 };
 
-use crate::{Error, connection::Connection};
+use crate::Error;
 
 thread_local! {
     /// This thread's connections, by the number of the reader they belong to.
@@ -31,7 +31,7 @@ impl Reader {
     }
 
     /// Runs `read` on this thread's connection, which is opened when it is first needed.
-    pub(crate) fn with<T>(&self, read: impl FnOnce(&mut Connection<'_>) -> Result<T, Error>) -> Result<T, Error> {
+    pub(crate) fn with<T>(&self, read: impl FnOnce(&rusqlite::Connection) -> Result<T, Error>) -> Result<T, Error> {
         CONNECTIONS.with_borrow_mut(|connections| {
             let connection = match connections.entry(self.number) {
                 Entry::Occupied(entry) => entry.into_mut(),
@@ -41,7 +41,7 @@ impl Reader {
                     entry.insert(connection)
                 }
             };
-            read(&mut Connection::new(connection))
+            read(connection)
         })
     }
 }

@@ -4,10 +4,15 @@ use super::{SweepTimes, Swept, Times};
 use crate::{
     BlobId, Candidate, Error, RepositoryId, Timestamp,
     connection::{FromRow, Row},
-    statement::statements,
+    statement::{locks, statements},
     sweep_candidates,
     transaction::Tx,
 };
+
+locks! {
+    /// Before its link, as everywhere; and whoever looks whether the blob has links waits.
+    LOCK_BLOB_OF_LINK = "select id from blobs where id = $1 for no key update";
+}
 
 statements! {
     LOCK_LINK = "
@@ -22,6 +27,11 @@ statements! {
         where repository_id = $2 and blob_id = $1";
     UNRESOLVE_CONFIG_BLOBS = "
         update manifests set config_blob = null where repository_id = $1 and config_blob = $2";
+    /// In one statement: another process may have swept the link, and somebody may bring it again, and note it, at any time.
+    FORGET_CANDIDATE_OF_NO_LINK = "
+        delete from sweep_candidates
+        where kind = 'link' and repository_id = $1 and id = $2
+            and not exists (select 1 from repository_blobs l where l.repository_id = $1 and l.blob_id = $2)";
     DELETE_LINK = "delete from repository_blobs where repository_id = $1 and blob_id = $2";
 }
 
@@ -37,33 +47,41 @@ impl FromRow for Link {
     }
 }
 
+/// None if there is no such link.
 pub(super) async fn sweep(
     tx: &mut Tx<'_>,
     repository: RepositoryId,
     blob: BlobId,
     times: &SweepTimes,
-) -> Result<Swept, Error> {
+) -> Result<Option<Swept>, Error> {
+    tx.connection.lock(&LOCK_BLOB_OF_LINK, &[blob.into()]).await?;
     let key = [repository.into(), blob.into()];
-    let Some(link) = tx.connection.optional::<Link>(&LOCK_LINK, &key).await? else { return Ok(Swept::Needed) };
+    let Some(link) = tx.connection.optional::<Link>(&LOCK_LINK, &key).await? else { return Ok(None) };
     let times = Times::of(tx, Candidate::Link(repository, blob), times).await?;
     let until = match (link.deleted_at, link.unreferenced_since) {
         (Some(deleted), _) => deleted.plus(times.window),
         (None, Some(since)) => {
             if tx.connection.optional::<i64>(&LINK_HAS_REFERENCES, &key).await?.is_some() {
-                return Ok(Swept::Needed);
+                return Ok(Some(Swept::Needed));
             }
             since.plus(times.grace)
         }
-        (None, None) => return Ok(Swept::Needed),
+        (None, None) => return Ok(Some(Swept::Needed)),
     };
     if until > times.now {
-        return Ok(Swept::Waits(until));
+        return Ok(Some(Swept::Waits(until)));
     }
     remove(tx, repository, blob, &times).await?;
-    Ok(Swept::Removed)
+    Ok(Some(Swept::Removed))
 }
 
-/// Removes a link, whatever refers to it.
+/// There is no such link: it is no candidate, unless it comes back.
+pub(super) async fn forget(tx: &mut Tx<'_>, repository: RepositoryId, blob: BlobId) -> Result<(), Error> {
+    tx.connection.execute(&FORGET_CANDIDATE_OF_NO_LINK, &[repository.into(), blob.into()]).await?;
+    Ok(())
+}
+
+/// Removes a link, whatever refers to it. Its blob is locked.
 pub(super) async fn remove(
     tx: &mut Tx<'_>,
     repository: RepositoryId,

@@ -1,27 +1,44 @@
 //! A deleted manifest whose window has ended.
 
+use std::collections::BTreeSet;
+
 use serde_json::json;
 
 use super::{SweepTimes, Swept, Times};
 use crate::{
     BlobId, Candidate, Error, ManifestId, PayloadId, RepositoryId, Timestamp,
     connection::{FromRow, Row},
-    statement::statements,
+    statement::{locks, statements},
     sweep_candidates,
     transaction::Tx,
 };
 
-statements! {
-    /// The links that a manifest refers to, locked in the order of their ids, and before the manifest, as where one is put.
+locks! {
+    /// Before the manifest, as where one is put; and whoever looks whether the payload has manifests waits.
+    LOCK_PAYLOAD_OF_MANIFEST = "
+        select p.id from manifest_payloads p
+        where p.id = (select m.payload_id from manifests m where m.id = $1)
+        for no key update";
+    /// The links that a manifest refers to, in the order of their ids, and before the manifest, as where one is put.
     LOCK_REFERENCED_LINKS = "
         select l.blob_id from repository_blobs l
         where l.repository_id = $1
             and l.blob_id in (select f.blob_id from manifest_references f where f.manifest_id = $2)
-        order by l.blob_id"
-        lock "for no key update";
+        order by l.blob_id
+        for no key update";
+    /// The links that its references had when they went: one that it waited for may have come behind the lock above.
+    LOCK_FREED_LINKS = "
+        select l.blob_id from repository_blobs l
+        where l.repository_id = $1
+            and l.blob_id in (select cast(e.value ->> 'id' as bigint) from json_each(cast($2 as text)) e)
+        order by l.blob_id
+        for no key update";
+}
+
+statements! {
     LOCK_DELETED_MANIFEST = "select payload_id, deleted_at from manifests where id = $1"
         lock "for update";
-    DELETE_REFERENCES = "delete from manifest_references where manifest_id = $1";
+    DELETE_REFERENCES = "delete from manifest_references where manifest_id = $1 returning blob_id";
     /// An index may outlive its child: it refers to the child's digest from now on.
     UNRESOLVE_CHILD_REFERENCES = "
         update manifest_references set child_manifest_id = null,
@@ -59,7 +76,8 @@ pub(super) async fn sweep(
     manifest: ManifestId,
     times: &SweepTimes,
 ) -> Result<Swept, Error> {
-    let links: Vec<BlobId> = tx.connection.all(&LOCK_REFERENCED_LINKS, &[repository.into(), manifest.into()]).await?;
+    tx.connection.lock(&LOCK_PAYLOAD_OF_MANIFEST, &[manifest.into()]).await?;
+    tx.connection.lock(&LOCK_REFERENCED_LINKS, &[repository.into(), manifest.into()]).await?;
     let found = tx.connection.optional::<Deleted>(&LOCK_DELETED_MANIFEST, &[manifest.into()]).await?;
     let Some(Deleted { payload, deleted_at: Some(deleted_at) }) = found else { return Ok(Swept::Needed) };
     let times = Times::of(tx, Candidate::Manifest(repository, manifest), times).await?;
@@ -67,24 +85,25 @@ pub(super) async fn sweep(
     if until > times.now {
         return Ok(Swept::Waits(until));
     }
-    remove(tx, repository, manifest, payload, &links, &times).await?;
+    remove(tx, repository, manifest, payload, &times).await?;
     Ok(Swept::Removed)
 }
 
-/// Removes a manifest that no tag names; `links` are those that it refers to.
+/// Removes a manifest that no tag names. Its payload is locked.
 pub(super) async fn remove(
     tx: &mut Tx<'_>,
     repository: RepositoryId,
     manifest: ManifestId,
     payload: PayloadId,
-    links: &[BlobId],
     times: &Times,
 ) -> Result<(), Error> {
-    tx.connection.execute(&DELETE_REFERENCES, &[manifest.into()]).await?;
+    let blobs: Vec<Option<i64>> = tx.connection.all(&DELETE_REFERENCES, &[manifest.into()]).await?;
+    let blobs: BTreeSet<i64> = blobs.into_iter().flatten().collect();
     tx.connection.execute(&UNRESOLVE_CHILD_REFERENCES, &[manifest.into(), repository.into()]).await?;
     tx.connection.execute(&DELETE_MANIFEST, &[manifest.into()]).await?;
     sweep_candidates::note(&mut tx.connection, Candidate::Payload(payload), times.review(times.now)).await?;
-    let links = list(links);
+    let links = list(&blobs);
+    tx.connection.lock(&LOCK_FREED_LINKS, &[repository.into(), links.as_str().into()]).await?;
     let freed = [times.now.into(), repository.into(), links.as_str().into()];
     let freed: Vec<BlobId> = tx.connection.all(&FREE_LINKS, &freed).await?;
     let freed = freed.into_iter().map(|blob| Candidate::Link(repository, blob));
@@ -92,6 +111,6 @@ pub(super) async fn remove(
 }
 
 /// Blobs as one parameter.
-fn list(blobs: &[BlobId]) -> String {
-    serde_json::Value::Array(blobs.iter().map(|blob| json!({ "id": blob.0 })).collect()).to_string()
+fn list(blobs: &BTreeSet<i64>) -> String {
+    serde_json::Value::Array(blobs.iter().map(|blob| json!({ "id": blob })).collect()).to_string()
 }

@@ -3,11 +3,13 @@
 //! What a deleted one has goes in steps of a bounded size, one transaction each: manifests, then links, then uploads, then the history
 //! of its tags, and the repository's row last.
 
+use serde_json::json;
+
 use super::{SweepTimes, Swept, Times, link, manifest};
 use crate::{
     BlobId, Candidate, Error, ManifestId, PayloadId, RepositoryId, Timestamp,
     connection::{FromRow, Row},
-    statement::statements,
+    statement::{locks, statements},
     transaction::Tx,
 };
 
@@ -16,14 +18,27 @@ const MANIFESTS: i64 = 50;
 /// Links, uploads, or entries of the history that one step removes.
 const ROWS: i64 = 500;
 
+locks! {
+    /// Before the manifests, in the order of their ids.
+    LOCK_PAYLOADS_OF_REPOSITORY = "
+        select p.id from manifest_payloads p
+        where p.id in (select cast(e.value ->> 'id' as bigint) from json_each(cast($1 as text)) e)
+        order by p.id
+        for no key update";
+    /// Before the links, in the order of their ids.
+    LOCK_BLOBS_OF_REPOSITORY = "
+        select b.id from blobs b
+        where b.id in (select cast(e.value ->> 'id' as bigint) from json_each(cast($1 as text)) e)
+        order by b.id
+        for no key update";
+}
+
 statements! {
     LOCK_REPOSITORY = "select created_at, published_at, deleted_at from repositories where id = $1"
         lock "for update";
     REPOSITORY_HAS_LINKS = "select 1 from repository_blobs where repository_id = $1 limit 1";
     REPOSITORY_HAS_UPLOADS = "select 1 from uploads where repository_id = $1 limit 1";
     LIST_MANIFESTS = "select id, payload_id from manifests where repository_id = $1 limit $2";
-    LIST_BLOBS_OF_MANIFEST = "
-        select distinct blob_id from manifest_references where manifest_id = $1 and blob_id is not null";
     DELETE_TAGS_OF_MANIFEST = "delete from tags where repository_id = $1 and manifest_id = $2";
     LIST_LINKS = "select blob_id from repository_blobs where repository_id = $1 limit $2";
     DISCARD_STAGED_OF_REPOSITORY = "
@@ -98,15 +113,18 @@ async fn remove(tx: &mut Tx<'_>, repository: RepositoryId) -> Result<Swept, Erro
 /// Removes a part of what a repository has. True if there is nothing left.
 async fn empty_a_step(tx: &mut Tx<'_>, repository: RepositoryId, times: &Times) -> Result<bool, Error> {
     let manifests: Vec<Manifest> = tx.connection.all(&LIST_MANIFESTS, &[repository.into(), MANIFESTS.into()]).await?;
+    let payloads = list(manifests.iter().map(|manifest| manifest.payload.0));
+    tx.connection.lock(&LOCK_PAYLOADS_OF_REPOSITORY, &[payloads.as_str().into()]).await?;
     for found in &manifests {
-        let links: Vec<BlobId> = tx.connection.all(&LIST_BLOBS_OF_MANIFEST, &[found.id.into()]).await?;
         tx.connection.execute(&DELETE_TAGS_OF_MANIFEST, &[repository.into(), found.id.into()]).await?;
-        manifest::remove(tx, repository, found.id, found.payload, &links, times).await?;
+        manifest::remove(tx, repository, found.id, found.payload, times).await?;
     }
     if !manifests.is_empty() {
         return Ok(false);
     }
     let links: Vec<BlobId> = tx.connection.all(&LIST_LINKS, &[repository.into(), ROWS.into()]).await?;
+    let blobs = list(links.iter().map(|blob| blob.0));
+    tx.connection.lock(&LOCK_BLOBS_OF_REPOSITORY, &[blobs.as_str().into()]).await?;
     for blob in &links {
         link::remove(tx, repository, *blob, times).await?;
     }
@@ -116,4 +134,9 @@ async fn empty_a_step(tx: &mut Tx<'_>, repository: RepositoryId, times: &Times) 
     let uploads = tx.connection.execute(&DELETE_UPLOADS_OF_REPOSITORY, &rows).await?;
     let history = tx.connection.execute(&DELETE_HISTORY_OF_REPOSITORY, &rows).await?;
     Ok(links.is_empty() && uploads == 0 && history == 0)
+}
+
+/// Ids as one parameter.
+fn list(ids: impl Iterator<Item = i64>) -> String {
+    serde_json::Value::Array(ids.map(|id| json!({ "id": id })).collect()).to_string()
 }

@@ -23,7 +23,7 @@ impl Facts {
         self.metadata.run(DeleteBlob { repository: name("a"), digest, window: grace() }).await.unwrap()
     }
 
-    async fn put_about(&self, content: &str, subject: &str, tags: &[&str]) {
+    pub(super) async fn put_about(&self, content: &str, subject: &str, tags: &[&str]) {
         let put = PutManifest { subject: Some(digest(subject)), ..manifest("a", content, &[], tags) };
         self.metadata.run(put).await.unwrap().unwrap();
     }

@@ -1,12 +1,12 @@
 //! Opening, again and by the wrong program; and every statement as the engine sees it.
 
-use super::{Facts, name, now};
-use crate::{Error, Metadata, schema, statements};
+use super::{Facts, name};
+use crate::{Error, schema, statements};
 
 #[tokio::test]
 async fn every_statement_is_understood() {
-    let facts = Facts::new().await;
-    let connection = rusqlite::Connection::open(facts.folder.path().join("facts.db")).unwrap();
+    let facts = Facts::in_a_file().await;
+    let connection = facts.database.sqlite();
     for statement in statements() {
         connection.prepare(statement.sqlite).unwrap_or_else(|error| panic!("{}: {error}", statement.name));
     }
@@ -15,7 +15,7 @@ async fn every_statement_is_understood() {
 /// "Every lookup is an index lookup": no statement reads a table from end to end.
 #[tokio::test]
 async fn no_statement_walks_a_table() {
-    let facts = Facts::new().await;
+    let facts = Facts::in_a_file().await;
     for statement in statements().filter(|statement| !statement.name.contains("schema")) {
         let plan = explain(&facts, statement.sqlite);
         // What a part of the statement brought is no table; that part is looked at too.
@@ -30,7 +30,7 @@ async fn no_statement_walks_a_table() {
 }
 
 fn explain(facts: &Facts, sql: &str) -> Vec<String> {
-    let connection = rusqlite::Connection::open(facts.folder.path().join("facts.db")).unwrap();
+    let connection = facts.database.sqlite();
     let mut statement = connection.prepare(&format!("explain query plan {sql}")).unwrap();
     let parameters = statement.parameter_count();
     let nulls = rusqlite::params_from_iter(std::iter::repeat_n(rusqlite::types::Null, parameters));
@@ -56,8 +56,7 @@ fn both_engines_have_the_same_tables_and_columns() {
 async fn a_database_is_opened_again_with_what_it_had_and_new_ids() {
     let facts = Facts::new().await;
     facts.put("a", "one", &[], &["v1"]).await.unwrap();
-    let file = facts.folder.path().join("facts.db");
-    let again = Facts { metadata: Metadata::open(&file, now()).unwrap(), ..facts };
+    let again = Facts { metadata: facts.database.open().await.unwrap(), ..facts };
     assert!(again.metadata.repository_is_published(&name("a")).await.unwrap());
     again.put("b", "two", &[], &["v1"]).await.unwrap();
     assert_eq!(again.ask("select repository || ' ' || tag from readable_tags order by 1"), ["a v1", "b v1"]);
@@ -66,10 +65,8 @@ async fn a_database_is_opened_again_with_what_it_had_and_new_ids() {
 #[tokio::test]
 async fn a_database_of_a_newer_program_is_refused() {
     let facts = Facts::new().await;
-    let file = facts.folder.path().join("facts.db");
-    let connection = rusqlite::Connection::open(&file).unwrap();
-    connection.execute("insert into schema_migrations values (99, 'later.sql', 0)", []).unwrap();
-    let refused = Metadata::open(&file, now()).unwrap_err();
+    facts.database.execute("insert into schema_migrations values (99, 'later.sql', 0)");
+    let refused = facts.database.open().await.unwrap_err();
     assert!(matches!(refused, Error::NewerSchema { found: 99, .. }), "{refused}");
 }
 

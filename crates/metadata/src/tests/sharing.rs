@@ -58,18 +58,19 @@ async fn what_was_handed_over_happens_even_if_nobody_waits() {
         // One poll hands it over; then the caller is gone.
         let _ = std::future::poll_fn(|context| std::task::Poll::Ready(put.as_mut().poll(context).is_ready())).await;
     }
-    // The writer takes its jobs in order, so this one ends after that.
-    facts.put("b", "other", &[], &[]).await.unwrap();
+    // What was handed over ends before the database is closed.
+    facts.metadata.close().await;
+    let facts = Facts { metadata: facts.database.open().await.unwrap(), ..facts };
     assert_eq!(facts.tags("a").await, ["v1"]);
 }
 
 #[tokio::test]
 async fn a_closed_database_is_one_whole_file_and_takes_nothing_more() {
-    let facts = Facts::new().await;
+    let facts = Facts::in_a_file().await;
     facts.put("a", "image", &[], &["v1"]).await.unwrap();
     assert_eq!(facts.tags("a").await, ["v1"], "with a reader's connection open");
     facts.metadata.close().await;
-    assert_eq!(std::fs::metadata(facts.folder.path().join("facts.db-wal")).unwrap().len(), 0);
+    assert_eq!(std::fs::metadata(facts.database.log_file()).unwrap().len(), 0);
     let refused = facts.metadata.run(manifest("a", "late", &[], &[])).await;
     assert!(matches!(refused, Err(Error::Closed)), "{refused:?}");
     facts.metadata.close().await;

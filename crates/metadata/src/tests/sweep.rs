@@ -291,7 +291,7 @@ impl Story {
     }
 }
 
-const BROKEN: &[(&str, &str)] = &[
+pub(super) const BROKEN: &[(&str, &str)] = &[
     (
         "a live manifest's blob without live bytes",
         "select f.manifest_id from manifest_references f

@@ -113,7 +113,11 @@ pub(super) async fn undelete(
     let group: Vec<ManifestId> =
         group.into_iter().filter_map(|member| (member.deleted_at == at).then_some(member.id)).collect();
     let purged = sweep_candidates::is_purged(&mut tx.connection, Candidate::Manifest(repository, root)).await?;
-    if group.is_empty() || purged || window.has_ended(at) {
+    if group.is_empty() {
+        // It came back, or went, before it was locked: another run sees which.
+        return Err(Error::NotCommitted);
+    }
+    if purged || window.has_ended(at) {
         return Ok(Err(NotUndeleted::TooLate));
     }
     let list = list(links.iter().map(|blob| blob.0));

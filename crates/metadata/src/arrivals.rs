@@ -1,0 +1,61 @@
+//! Who refers to something absent, and who brings it, must not miss each other.
+//!
+//! A manifest that is accepted without some of what it refers to waits for it: whatever brings that later (a finished upload, a
+//! mount, a manifest, one that comes back) makes the reference one to the row. Neither of two transactions at the same time
+//! would see the other's row, and there is no row yet that both could lock. So both lock a name, right behind the repository: who
+//! waits alone, who brings together with others, since bringing is what pushes do. There are [`NAMES`] of them in a repository,
+//! each for many digests, so that a manifest of any length locks a bounded number.
+//!
+//! SQLite, which has one writer, has no need of it.
+
+use cargohold_oci::Digest;
+use serde_json::json;
+
+use crate::{Error, RepositoryId, connection::Connection, statement::locks, transaction::Tx};
+
+/// Names that a repository's digests share.
+const NAMES: usize = 64;
+
+locks! {
+    /// In the order of the list. A database may have several registries, a schema each.
+    LOCK_NAMES = "
+        select case e.value ->> 'waits'
+            when 'true' then cast(pg_advisory_xact_lock(n.key) as text)
+            else cast(pg_advisory_xact_lock_shared(n.key) as text)
+        end
+        from json_each(cast($1 as text)) e
+        cross join lateral (
+            select hashtextextended(
+                concat_ws(' ', 'cargohold', current_schema(), cast($2 as bigint), e.value ->> 'name'), 0) as key
+        ) n";
+}
+
+/// For the rest of the transaction, nobody begins to wait for this digest in the repository.
+pub(crate) async fn bring(tx: &mut Tx<'_>, repository: RepositoryId, digest: &Digest) -> Result<(), Error> {
+    wait_and_bring(tx, repository, std::iter::empty(), digest).await
+}
+
+/// For the rest of the transaction, nobody brings one of the `absent` to the repository, nor begins to wait for `brought`.
+pub(crate) async fn wait_and_bring<'d>(
+    tx: &mut Tx<'_>,
+    repository: RepositoryId,
+    absent: impl Iterator<Item = &'d Digest>,
+    brought: &Digest,
+) -> Result<(), Error> {
+    if let Connection::Sqlite(_) = tx.connection {
+        return Ok(());
+    }
+    let mut waits = [None; NAMES];
+    waits[name(brought)] = Some(false);
+    for digest in absent {
+        waits[name(digest)] = Some(true);
+    }
+    let names = waits.iter().enumerate();
+    let names = names.filter_map(|(name, waits)| waits.map(|waits| json!({ "name": name, "waits": waits })));
+    let list = serde_json::Value::Array(names.collect()).to_string();
+    tx.connection.lock(&LOCK_NAMES, &[list.as_str().into(), repository.into()]).await
+}
+
+fn name(digest: &Digest) -> usize {
+    usize::from(digest.hash()[0]) % NAMES
+}
