@@ -10,6 +10,7 @@ pub(crate) mod digest;
 mod docker;
 mod durability;
 mod flows;
+mod full_disk;
 mod images;
 mod kill_loop;
 mod metadata;
@@ -93,6 +94,8 @@ pub(crate) enum Group {
     Crane,
     /// What is synced before what, as strace sees it
     Durability,
+    /// A small disk, until nothing fits any more
+    FullDisk,
     /// The tests of the crate `metadata` on PostgreSQL
     Metadata,
     /// Kill the server again and again, and look for what was lost
@@ -118,6 +121,9 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
         }
         if let (true, Target::Program(program)) = (groups.contains(&Group::Durability), &target) {
             threads.spawn(|| durability::flow(program, &scratch, &report));
+        }
+        if let (true, Target::Program(program)) = (groups.contains(&Group::FullDisk), &target) {
+            threads.spawn(|| full_disk::flow(program, &scratch, seed, &report));
         }
         if let (true, Target::Program(program)) = (groups.contains(&Group::KillLoop), &target) {
             threads.spawn(|| kill_loop::flow(program, &scratch, options.rounds, seed, &report));
@@ -227,7 +233,7 @@ fn run_side_by_side(groups: &BTreeSet<Group>, setting: Setting<'_>) {
                 Group::Skopeo => drop(threads.spawn(move || skopeo::flows(setting))),
                 Group::Podman => drop(threads.spawn(move || podman::flows(setting))),
                 Group::Crane => drop(threads.spawn(move || crane::flows(setting))),
-                Group::Server | Group::Durability | Group::Metadata | Group::KillLoop => {}
+                Group::Server | Group::Durability | Group::FullDisk | Group::Metadata | Group::KillLoop => {}
             }
         }
     });

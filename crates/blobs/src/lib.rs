@@ -19,6 +19,7 @@ mod local_disk;
 mod marker;
 mod observer;
 mod placing;
+mod room;
 mod walk;
 mod writer;
 

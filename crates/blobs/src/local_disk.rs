@@ -17,6 +17,7 @@ use crate::file_system::Failure;
 use crate::folders::{self, Folders};
 use crate::key::{BLOBS, UPLOADS};
 use crate::placing::{self, Placed};
+use crate::room::Reserve;
 use crate::{Error, Examined, Key, MarkerError, Pace, UploadClaim, marker};
 
 /// A folder with bytes in it. Cloning is cheap and gives the same store.
@@ -40,6 +41,7 @@ pub(crate) struct Disk {
     store_id: i64,
     folders: Folders,
     claims: Arc<Claims>,
+    pub(crate) reserve: Reserve,
 }
 
 impl LocalDisk {
@@ -127,6 +129,10 @@ impl LocalDisk {
         self.disk.root()
     }
 
+    pub(crate) fn reserve(&self) -> &Reserve {
+        &self.disk.reserve
+    }
+
     /// Claims the right to write an upload. The newest claimant wins: older ones in this process are told to stop, and this
     /// returns once the last of them is gone, with every write that it began.
     ///
@@ -183,7 +189,7 @@ impl LocalDisk {
         self.blocking(move |disk| act(disk, &key).map_err(|failure| disk.explain(&key, failure))).await
     }
 
-    async fn blocking<T, F>(&self, act: F) -> Result<T, Error>
+    pub(crate) async fn blocking<T, F>(&self, act: F) -> Result<T, Error>
     where
         T: Send + 'static,
         F: FnOnce(&Disk) -> Result<T, Error> + Send + 'static,
@@ -198,7 +204,7 @@ impl Disk {
     fn new(root: &Path, store_id: i64) -> Result<Self, Error> {
         let root = std::path::absolute(root).map_err(|source| Error::Io { path: root.to_owned(), source })?;
         let folders = Folders::new(root.clone());
-        Ok(Self { root, store_id, folders, claims: Arc::default() })
+        Ok(Self { root, store_id, folders, claims: Arc::default(), reserve: Reserve::default() })
     }
 
     /// Makes the folders of the store.

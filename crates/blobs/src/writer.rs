@@ -221,6 +221,7 @@ impl Staged {
 
     fn write(&mut self, mut batch: Vec<u8>) -> Result<(), Failure> {
         if !batch.is_empty() {
+            self.disk.reserve.require(self.disk.root(), batch.len() as u64)?;
             self.changed = true;
             self.hash.observe(&batch);
             file_system::write(&self.file, &self.disk.path(&self.key), &batch, self.written)?;

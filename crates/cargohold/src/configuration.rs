@@ -44,6 +44,8 @@ pub(crate) struct Configuration {
     pub(crate) auth: Mode,
     /// The data folder.
     pub(crate) root_directory: PathBuf,
+    /// How much of its disk is kept free, in bytes.
+    pub(crate) reserve: usize,
     /// What may be pushed.
     pub(crate) validation: Validation,
     /// How long things are left alone.
@@ -65,6 +67,8 @@ impl Default for Configuration {
             addr: SocketAddr::from((Ipv4Addr::LOCALHOST, 5000)),
             auth: Mode::ThisMachine,
             root_directory: PathBuf::from("./cargohold-data"),
+            // Enough for the facts about many deletions, which is what gives space back.
+            reserve: 64 << 20,
             validation: Validation::default(),
             lifetimes: Lifetimes::default(),
             scrub: Scrub::default(),

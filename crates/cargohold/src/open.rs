@@ -28,6 +28,7 @@ pub(crate) async fn open(folder: &DataFolder, configuration: &Configuration) -> 
         format!("storage.filesystem.rootdirectory: cannot open the store in {}", folder.path().display())
     })?;
     folder.sync()?;
+    disk.keep_free(configuration.reserve as u64);
     Ok(registry(metadata, store.id, disk, configuration))
 }
 

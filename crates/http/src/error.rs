@@ -179,7 +179,9 @@ impl From<Refusal> for ApiError {
                 Self::invalid(Code::ManifestInvalid, message)
             }
             Refusal::ContentUnknown { repository, missing } => Self::missing(&missing, repository.as_str()),
-            Refusal::NoSpace => unavailable("no space left on device: the registry's disk is full".to_owned()),
+            Refusal::NoSpace => {
+                unavailable("no space left on device: the registry's disk is as full as it may become".to_owned())
+            }
             Refusal::Busy => unavailable("the registry's database is busy".to_owned()),
             Refusal::StoreAway(_) => unavailable("the registry's store cannot be reached".to_owned()).because(refusal),
             Refusal::Store(_) | Refusal::ImpossibleKey(_) | Refusal::Metadata(_) | Refusal::Broken => failed(refusal),

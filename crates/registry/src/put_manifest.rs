@@ -38,6 +38,7 @@ impl Registry {
         let tags = tag.into_iter().chain(more_tags).collect();
         let manifest = Manifest::parse(&bytes, content_type)?;
         validation.check_manifest(&manifest)?;
+        self.0.disk.require_room(bytes.len() as u64).await?;
         let subject = manifest.subject().map(|subject| subject.digest);
         let put = PutManifest {
             repository: permit.repository().clone(),

@@ -12,8 +12,8 @@ use crate::{Error, Registry};
 
 /// Candidates looked at in one step. Their transactions share commits.
 const STEP: u16 = 64;
-/// How long candidates wait after one that could not be looked at.
-const RETRY: Duration = Duration::from_mins(1);
+/// How long candidates wait after one that could not be looked at. Not long: it is the sweep that gives a full disk its space back.
+const RETRY: Duration = Duration::from_secs(10);
 
 impl Registry {
     pub(crate) async fn sweep_forever(&self) {

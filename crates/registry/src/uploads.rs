@@ -61,6 +61,7 @@ impl Registry {
 
     async fn start(&self, repository: &RepositoryName, algorithm: Algorithm) -> Result<(UploadId, Epoch), Error> {
         self.0.validation.check_name(repository)?;
+        self.0.disk.require_room(0).await?;
         let upload = self.0.environment.upload_id();
         let start = StartUpload {
             repository: repository.clone(),

@@ -113,7 +113,7 @@ fn needs(group: Group) -> impl Iterator<Item = &'static Needed> {
         Group::Crane => (&[], IMAGES),
         Group::Durability => (DURABILITY, &[]),
         Group::Metadata => (POSTGRES, &[]),
-        Group::Server | Group::KillLoop => (&[], &[]),
+        Group::Server | Group::FullDisk | Group::KillLoop => (&[], &[]),
     };
     programs.iter().chain(images)
 }

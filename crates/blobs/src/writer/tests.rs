@@ -446,3 +446,18 @@ proptest! {
         runtime.block_on(run(steps, algorithm));
     }
 }
+
+#[tokio::test]
+async fn what_would_use_the_reserve_is_refused_as_on_a_full_disk() {
+    let store = Store::new();
+    let mut writer =
+        store.disk.claim(id(1)).await.writer(&Key::staging(id(1)), 0, HashState::new(Algorithm::Sha256)).await.unwrap();
+    writer.write(content(10).into()).await.unwrap();
+    writer.sync().await.unwrap();
+    store.disk.require_room(10).await.unwrap();
+    store.disk.keep_free(u64::MAX - 100);
+    assert!(matches!(store.disk.require_room(0).await, Err(Error::NoSpace)));
+    writer.write(content(10).into()).await.unwrap();
+    assert!(matches!(writer.sync().await, Err(Error::NoSpace)));
+    assert_eq!(store.disk.length(&Key::staging(id(1))).await.unwrap(), 10, "nothing more was written");
+}

@@ -86,6 +86,12 @@ pub(crate) const SETTINGS: &[Setting] = &[
         slot: &Field(Folder, |to| &mut to.root_directory),
     },
     Setting {
+        key: "storage.filesystem.reserve",
+        about: "How much space is kept free on the disk of the data folder. What would use it is answered with 503, while pulls and \
+                deletions go on. Without it a full disk could not even record what was deleted.",
+        slot: &Field(Size(0..=1024 * 1024 * 1024 * MIB), |to| &mut to.reserve),
+    },
+    Setting {
         key: "uploads.expiry",
         about: "How long an upload that no byte comes to can be resumed. Then its session and its bytes are given up.",
         slot: &Field(Period(times(1, 366 * DAY)), |to| &mut to.lifetimes.idle_upload),

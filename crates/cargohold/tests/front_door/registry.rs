@@ -69,6 +69,11 @@ impl Registry {
         fs::write(configuration(folder.path()), text).unwrap();
     }
 
+    /// Has it read this as its configuration file when it is started again.
+    pub(crate) fn reconfigure(&self, text: &str) {
+        Self::configure(&self.folder, text);
+    }
+
     /// One that tests share. It lives as long as any of them uses it.
     pub(crate) fn shared() -> Arc<Self> {
         static SHARED: Mutex<Weak<Registry>> = Mutex::new(Weak::new());

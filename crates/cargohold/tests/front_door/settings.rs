@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::{
     content::{CONFIG, IMAGE, INDEX, LAYER, descriptor, digest, image, index, note},
-    registry::{Registry, Settings, run, serve},
+    registry::{Registry, Settings, Signal, run, serve},
 };
 
 fn with_environment(settings: Settings) -> std::sync::Arc<Registry> {
@@ -177,4 +177,37 @@ fn the_configuration_of_the_cncf_registry_is_known_and_not_read_yet() {
     let said = refused_text("version: 0.1\nstorage:\n  filesystem:\n    rootdirectory: /var/lib/registry\n");
     assert!(said.contains("settings.yml:1:10: version 0.1 marks a configuration of the CNCF registry"), "{said}");
     assert!(said.contains("cargohold serve --help"), "{said}");
+}
+
+#[test]
+fn on_a_disk_that_is_as_full_as_it_may_become_nothing_is_pushed_and_the_rest_goes_on() {
+    let registry = Registry::start();
+    let repository = registry.repository();
+    let manifest = repository.push_image("v1");
+    repository.push_image("v2");
+    let upload = repository.start_upload();
+    upload.patch("kept").send().expect(202);
+    registry.reconfigure("storage:\n  filesystem:\n    reserve: 1048576GiB\n");
+    registry.restart(Signal::TERM);
+
+    let refusals = [
+        repository.post("").send(),
+        repository.post(&format!("?digest={}", digest("new"))).body("new").send(),
+        upload.patch("more").send(),
+        upload.put(&digest("kept"), "").send(),
+        repository.put("v3", IMAGE, repository.get("manifests/v1").expect(200).body).send(),
+    ];
+    for refused in refusals {
+        let message = refused.with("Retry-After", "10").refused(503, "UNAVAILABLE");
+        assert!(message.contains("no space left on device"), "{message}");
+    }
+    repository.get("manifests/v1").expect(200);
+    repository.pull(&repository.layer()).expect(200);
+    assert_eq!(upload.range(), "0-3", "it was not touched");
+    repository.deletes("manifests/v2");
+    repository.deletes(&format!("manifests/{manifest}"));
+
+    registry.reconfigure("storage:\n  filesystem:\n    reserve: 0\n");
+    registry.restart(Signal::TERM);
+    upload.put(&digest("kept"), "").send().expect(201);
 }

@@ -36,6 +36,7 @@ impl Registry {
         placement: Placement,
         content: Content,
     ) -> Result<u64, Error> {
+        self.require_room(placement).await?;
         let mut session = self.take_over(repository, upload, placement.start).await?;
         match receive(&mut session, content, placement.length).await {
             Ok(()) => self.keep(session).await,
@@ -45,6 +46,11 @@ impl Registry {
             }
             Err(refusal) => Err(self.discard_if_unwritten(session, refusal).await),
         }
+    }
+
+    /// Refuses a body that there is no room for before anything is touched: the session stays as it is.
+    pub(super) async fn require_room(&self, placement: Placement) -> Result<(), Error> {
+        Ok(self.0.disk.require_room(placement.length.unwrap_or_default()).await?)
     }
 
     /// Makes durable what was received, and counts it.

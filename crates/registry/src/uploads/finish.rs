@@ -31,6 +31,7 @@ impl Registry {
     ) -> Result<(), Error> {
         let (registry, repository) = (self.clone(), permit.repository().clone());
         let task = async move {
+            registry.require_room(placement).await?;
             let finished = match registry.take_over(&repository, upload, placement.start).await {
                 Ok(session) => registry.finish(session, digest, placement, content).await,
                 Err(refusal) => Err(refusal),
@@ -64,6 +65,7 @@ impl Registry {
     ) -> Result<(), Error> {
         let (registry, repository) = (self.clone(), permit.repository().clone());
         let task = async move {
+            registry.require_room(placement).await?;
             let (upload, epoch) = registry.start(&repository, digest.algorithm()).await?;
             let hash = HashState::new(digest.algorithm());
             let finished = match registry.open_first_writer(&repository, upload, epoch, hash).await {
