@@ -13,7 +13,6 @@ mod content;
 mod deletions;
 mod facts;
 mod ledger;
-mod on_disk;
 mod pusher;
 mod pushes;
 mod reads;
@@ -36,6 +35,7 @@ use self::ledger::Ledger;
 use self::pusher::Pusher;
 use self::pushes::Client;
 use self::times::Times;
+use super::command::Tool;
 use super::random::Random;
 use super::report::Report;
 use super::scratch::Scratch;
@@ -68,7 +68,8 @@ pub(crate) fn flow(program: &Path, scratch: &Scratch, rounds: u32, seed: u64, re
         let what = format!("kills {first} to {last} lose nothing that was acknowledged (seed {seed})");
         let mut passed = false;
         report.flow("kill-loop", &what, || {
-            Life::new(installation, &folder, Random::fork(seed, u64::from(first)).next()).live(first..=last)?;
+            Life::new(installation, program, &folder, Random::fork(seed, u64::from(first)).next())
+                .live(first..=last)?;
             // The next one begins with an empty folder.
             if last + 1 < rounds {
                 fs::remove_dir_all(&folder)?;
@@ -85,6 +86,7 @@ pub(crate) fn flow(program: &Path, scratch: &Scratch, rounds: u32, seed: u64, re
 /// One data folder, and what is known of it.
 struct Life {
     installation: Installation,
+    program: PathBuf,
     data: PathBuf,
     seed: u64,
     ledger: Ledger,
@@ -94,11 +96,19 @@ struct Life {
 }
 
 impl Life {
-    fn new(installation: Installation, folder: &Path, seed: u64) -> Self {
+    fn new(installation: Installation, program: &Path, folder: &Path, seed: u64) -> Self {
         let pool = Pool::new(seed);
         let mut random = Random::fork(seed, 1);
         let shared = (0..PUSHERS).map(|_| (0..SHARED_IMAGES).map(|_| pool.new_image(&mut random)).collect()).collect();
-        Self { installation, data: folder.join("data"), seed, ledger: Ledger::default(), pool, shared }
+        Self {
+            installation,
+            program: program.to_owned(),
+            data: folder.join("data"),
+            seed,
+            ledger: Ledger::default(),
+            pool,
+            shared,
+        }
     }
 
     fn live(&self, rounds: std::ops::RangeInclusive<u32>) -> Result<()> {
@@ -114,7 +124,7 @@ impl Life {
         let installation = times.set(&self.installation);
         self.ledger.begin_round(times.sweep_pushed_blobs());
         let mut server = installation.start()?;
-        on_disk::fsck(&self.data)?;
+        self.fsck()?;
         let registry = server.registry.clone();
         let client = Client { registry: &registry, ledger: &self.ledger, dawdle: times.dawdle() };
         client.check_and_make_good(random)?;
@@ -173,11 +183,18 @@ impl Life {
         self.client(&server).check_and_make_good(&mut Random::fork(self.seed, u64::MAX))?;
         stop(&mut server)?;
         let mut server = self.installation.start()?;
-        on_disk::fsck(&self.data)?;
+        self.fsck()?;
         self.client(&server).check_everything()?;
         stop(&mut server)?;
-        on_disk::check(&self.data, &self.ledger)?;
+        self.fsck()?;
         println!("kill-loop: {}", self.ledger.counts());
+        Ok(())
+    }
+
+    /// Has the program itself look: every live object has its bytes, all bytes their digest, every file its row. A server may run.
+    fn fsck(&self) -> Result<()> {
+        let root = "CARGOHOLD__STORAGE__FILESYSTEM__ROOTDIRECTORY";
+        Tool::new(&self.program).argument("fsck").argument("--json").variable(root, &self.data).run::<&str>(&[])?;
         Ok(())
     }
 

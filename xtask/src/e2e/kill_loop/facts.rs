@@ -82,11 +82,6 @@ impl Facts {
         self.manifests.entry(manifest.digest.clone()).or_insert_with(|| manifest.clone());
     }
 
-    /// Every blob that was ever pushed.
-    pub(super) fn blobs(&self) -> impl Iterator<Item = &Blob> {
-        self.blobs.values()
-    }
-
     pub(super) fn blob(&self, digest: &str) -> Option<&Blob> {
         self.blobs.get(digest)
     }

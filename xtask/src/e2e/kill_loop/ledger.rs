@@ -266,11 +266,6 @@ impl Ledger {
         self.state().facts.blob(digest).cloned()
     }
 
-    /// Every blob that was ever pushed.
-    pub(super) fn blobs(&self) -> Vec<Blob> {
-        self.state().facts.blobs().cloned().collect()
-    }
-
     pub(super) fn count(&self, add: impl FnOnce(&mut Counts)) {
         add(&mut self.state().counts);
     }
