@@ -35,6 +35,11 @@ pub(crate) async fn bring(tx: &mut Tx<'_>, repository: RepositoryId, digest: &Di
     wait_and_bring(tx, repository, std::iter::empty(), digest).await
 }
 
+/// For the rest of the transaction, nobody begins to wait for anything in the repository.
+pub(crate) async fn bring_many(tx: &mut Tx<'_>, repository: RepositoryId) -> Result<(), Error> {
+    lock(tx, repository, &[Some(false); NAMES]).await
+}
+
 /// For the rest of the transaction, nobody brings one of the `absent` to the repository, nor begins to wait for `brought`.
 pub(crate) async fn wait_and_bring<'d>(
     tx: &mut Tx<'_>,
@@ -42,13 +47,18 @@ pub(crate) async fn wait_and_bring<'d>(
     absent: impl Iterator<Item = &'d Digest>,
     brought: &Digest,
 ) -> Result<(), Error> {
-    if let Connection::Sqlite(_) = tx.connection {
-        return Ok(());
-    }
     let mut waits = [None; NAMES];
     waits[name(brought)] = Some(false);
     for digest in absent {
         waits[name(digest)] = Some(true);
+    }
+    lock(tx, repository, &waits).await
+}
+
+/// Locks the names of which it is said whether they are waited for or brought.
+async fn lock(tx: &mut Tx<'_>, repository: RepositoryId, waits: &[Option<bool>; NAMES]) -> Result<(), Error> {
+    if let Connection::Sqlite(_) = tx.connection {
+        return Ok(());
     }
     let names = waits.iter().enumerate();
     let names = names.filter_map(|(name, waits)| waits.map(|waits| json!({ "name": name, "waits": waits })));

@@ -46,12 +46,12 @@ statements! {
                 select p.digest from manifests m join manifest_payloads p on p.id = m.payload_id where m.id = $1)
         where repository_id = $2 and child_manifest_id = $1";
     DELETE_MANIFEST = "delete from manifests where id = $1";
-    /// The links of the list that nothing refers to any more begin their grace.
+    /// The links of the list that nothing refers to any more begin their grace; a deleted one has a window already.
     FREE_LINKS = "
         update repository_blobs set unreferenced_since = $1
         where repository_id = $2
             and blob_id in (select cast(e.value ->> 'id' as bigint) from json_each(cast($3 as text)) e)
-            and unreferenced_since is null
+            and unreferenced_since is null and deleted_at is null
             and not exists (
                 select 1 from manifest_references f
                 where f.repository_id = repository_blobs.repository_id and f.blob_id = repository_blobs.blob_id)

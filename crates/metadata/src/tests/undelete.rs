@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use cargohold_oci::{Role, Tag};
 
-use super::{Facts, HOUR, digest, grace, name, now};
+use super::{Facts, HOUR, digest, grace, manifest, name, now};
 use crate::{
-    DeleteBlob, DeleteManifest, DeleteRepository, DeleteTag, Deleted, Grace, NotUndeleted, Purge, Purged, RecordBackup,
-    Timestamp, UndeleteManifest, UndeleteRepository, UndeleteTag, Undeleted, Window,
+    DeleteBlob, DeleteManifest, DeleteRepository, DeleteTag, Deleted, Grace, NotUndeleted, Purge, Purged, PutManifest,
+    RecordBackup, ReferencedContent, Timestamp, UndeleteManifest, UndeleteRepository, UndeleteTag, Undeleted, Window,
 };
 
 const DAY: Duration = Duration::from_hours(24);
@@ -109,6 +109,33 @@ async fn what_was_deleted_together_comes_back_together() {
     facts.sweep(now().plus(4 * WEEK)).await;
     assert!(facts.metadata.blob(&name("a"), &layer).await.unwrap().is_some());
     assert_eq!(facts.tags("a").await, ["v1", "v2"]);
+}
+
+#[tokio::test]
+async fn what_waited_for_something_deleted_has_it_when_it_comes_back() {
+    let facts = Facts::new().await;
+    let (config, layer) = (facts.push_blob("a", "config").await, facts.push_blob("a", "layer").await);
+    facts.put("a", "child", &[(Role::Config, config), (Role::Layer, layer)], &[]).await.unwrap();
+    facts.put("a", "index", &[(Role::Child, digest("child"))], &["v1"]).await.unwrap();
+    facts.delete_manifest_at("index", now()).await;
+    for blob in [config, layer] {
+        facts.run(DeleteBlob { repository: name("a"), digest: blob, window: grace() }).await;
+    }
+    for (content, references) in [
+        ("other index", vec![(Role::Child, digest("child"))]),
+        ("other image", vec![(Role::Config, config), (Role::Layer, layer)]),
+    ] {
+        let references = references.into_iter();
+        let absent = |(role, digest)| ReferencedContent { role, digest, may_be_absent: true };
+        let put = PutManifest { references: references.map(absent).collect(), ..manifest("a", content, &[], &[]) };
+        assert!(!facts.run(put).await.unwrap().is_empty());
+    }
+    assert_eq!(facts.undelete("index", now()).await, Ok(undeleted(2, 1)));
+    assert_eq!(facts.ask("select count(*) from manifest_references where absent_digest is not null"), ["0"]);
+    assert_eq!(facts.ask("select count(*) from manifests where config_blob is not null"), ["2"]);
+    facts.delete_manifest_at("index", now().plus(HOUR)).await;
+    let child = facts.metadata.manifest_by_digest(&name("a"), &digest("child")).await.unwrap();
+    assert!(child.is_some(), "the other index has it");
 }
 
 #[tokio::test]

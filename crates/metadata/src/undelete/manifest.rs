@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::{NotUndeleted, Undeleted, Window};
 use crate::{
-    BlobId, Candidate, Error, ManifestId, RepositoryId, Timestamp,
+    BlobId, Candidate, Error, ManifestId, RepositoryId, Timestamp, arrivals,
     connection::{FromRow, Row},
     repositories,
     statement::statements,
@@ -39,6 +39,38 @@ statements! {
     UNMARK_MANIFESTS = "
         update manifests set deleted_at = null, deleted_with = null
         where id in (select cast(e.value ->> 'id' as bigint) from json_each(cast($1 as text)) e)";
+    /// What began to wait for one of these manifests while it was deleted refers to it from now on.
+    RESOLVE_CHILDREN = "
+        update manifest_references set absent_digest = null,
+            child_manifest_id = (
+                select m.id from manifest_payloads p join manifests m on m.payload_id = p.id
+                where p.digest = manifest_references.absent_digest and m.repository_id = $1)
+        where repository_id = $1 and kind = 'child'
+            and absent_digest in (
+                select p.digest from json_each(cast($2 as text)) e
+                cross join manifests m
+                cross join manifest_payloads p
+                where m.id = cast(e.value ->> 'id' as bigint) and p.id = m.payload_id)";
+    RESOLVE_CONFIGS = "
+        update manifests set
+            config_blob = (
+                select b.id from manifest_references f join blobs b on b.digest = f.absent_digest
+                where f.manifest_id = manifests.id and f.kind = 'config')
+        where id in (
+            select f.manifest_id from json_each(cast($1 as text)) e
+            cross join blobs b
+            cross join manifest_references f
+            where b.id = cast(e.value ->> 'id' as bigint)
+                and f.repository_id = $2 and f.absent_digest = b.digest and f.kind = 'config')";
+    /// As with the manifests.
+    RESOLVE_BLOBS = "
+        update manifest_references set absent_digest = null,
+            blob_id = (select b.id from blobs b where b.digest = manifest_references.absent_digest)
+        where repository_id = $1
+            and absent_digest in (
+                select b.digest from json_each(cast($2 as text)) e
+                cross join blobs b
+                where b.id = cast(e.value ->> 'id' as bigint))";
     /// The tags that went with a group and whose manifests are there again.
     LIST_TAGS_OF_GROUP = "
         select h.name, h.old_manifest_id
@@ -107,6 +139,7 @@ pub(super) async fn undelete(
     window: Window,
 ) -> Result<Result<Undeleted, NotUndeleted>, Error> {
     let Deletion { root: Some(root), at: Some(at) } = deletion else { return Ok(Err(NotUndeleted::NotDeleted)) };
+    arrivals::bring_many(tx, repository).await?;
     let links: Vec<BlobId> = tx.connection.all(&LOCK_LINKS_OF_GROUP, &[repository.into(), root.into()]).await?;
     let group: Vec<Member> = tx.connection.all(&LOCK_GROUP, &[root.into()]).await?;
     // One that was put again since belongs to no group, and one that was deleted again then does not go with the others.
@@ -122,8 +155,11 @@ pub(super) async fn undelete(
     }
     let list = list(links.iter().map(|blob| blob.0));
     tx.connection.execute(&UNMARK_LINKS, &[repository.into(), list.as_str().into()]).await?;
+    tx.connection.execute(&RESOLVE_CONFIGS, &[list.as_str().into(), repository.into()]).await?;
+    tx.connection.execute(&RESOLVE_BLOBS, &[repository.into(), list.as_str().into()]).await?;
     let list = self::list(group.iter().map(|manifest| manifest.0));
     tx.connection.execute(&UNMARK_MANIFESTS, &[list.as_str().into()]).await?;
+    tx.connection.execute(&RESOLVE_CHILDREN, &[repository.into(), list.as_str().into()]).await?;
     let tags: Vec<Place> = tx.connection.all(&LIST_TAGS_OF_GROUP, &[root.into(), at.into()]).await?;
     let tags = tags::restore(tx, repository, &tags, window.now).await?;
     Ok(Ok(Undeleted { manifests: group.len(), tags }))
