@@ -258,7 +258,7 @@ mod tests {
 
     #[test]
     fn everything_runs_unless_groups_are_named() {
-        assert_eq!(selected(&[]).len(), 8);
+        assert_eq!(selected(&[]).len(), 9);
         assert_eq!(selected(&["kill-loop", "docker"]), [Group::Docker, Group::KillLoop]);
     }
 

@@ -80,8 +80,13 @@ impl Progress {
 fn told(checked: &Checked, fsck: &Fsck) -> String {
     let Checked { objects, bytes, payloads, sessions, files, problems } = *checked;
     let bytes = show::size(bytes);
+    let counted = |count: u64, one: &str| format!("{count} {one}{}", if count == 1 { "" } else { "s" });
     let what = format!(
-        "{objects} blobs with {bytes}, {payloads} manifests, {sessions} uploads under way and {files} files were checked"
+        "{} with {bytes}, {}, {} under way and {} were checked",
+        counted(objects, "blob"),
+        counted(payloads, "manifest"),
+        counted(sessions, "upload"),
+        counted(files, "file")
     );
     match (problems, fsck.repair) {
         (0, _) => format!("{what}: all is well"),

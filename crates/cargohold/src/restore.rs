@@ -114,8 +114,8 @@ fn set_aside(database: &Path) -> anyhow::Result<PathBuf> {
         // Then its log stays beside it: damaged facts may be why somebody restores.
         Err(error) => tracing::warn!(%error, "the present facts cannot be read"),
     }
-    let seconds = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
-    let aside = database.with_extension(format!("db.before-restore-{seconds}"));
+    let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis();
+    let aside = database.with_extension(format!("db.before-restore-{now}"));
     fs::hard_link(database, &aside).with_context(|| aside.display().to_string())?;
     remove_log(database)?;
     Ok(aside)

@@ -84,7 +84,7 @@ fn json(answer: &impl Serialize) -> Response<Bytes> {
     response
 }
 
-/// A time as RFC 3339 has it, in UTC.
+/// A time as RFC 3339 has it, in UTC, to the second.
 fn time(time: Timestamp) -> String {
-    jiff::Timestamp::from_microsecond(time.micros()).unwrap_or(jiff::Timestamp::MAX).to_string()
+    jiff::Timestamp::from_second(time.micros() / 1_000_000).unwrap_or(jiff::Timestamp::MAX).to_string()
 }

@@ -117,6 +117,8 @@ pub enum Reason {
     HeldByManifest(Digest),
     /// This repository has it.
     HeldByRepository(RepositoryName),
+    /// It is there, or there again: the sweep will leave it alone.
+    InUse,
     /// Nothing needs it.
     Unneeded,
 }
@@ -130,6 +132,7 @@ impl FromRow for CandidateStatus {
         let reason = match (kind.as_str(), deleted_at, since) {
             (_, Some(deleted_at), _) => Reason::Deleted(deleted_at),
             ("repository", None, Some(created)) if !published => Reason::Unpublished(created),
+            ("repository" | "manifest", None, _) => Reason::InUse,
             _ => match (row.optional_digest(9)?, name(10)?, since) {
                 (Some(manifest), ..) => Reason::HeldByManifest(manifest),
                 (None, Some(repository), _) => Reason::HeldByRepository(repository),

@@ -66,6 +66,7 @@ fn reason(reason: &Reason) -> String {
         Reason::Unpublished(at) => format!("made at {} by an upload or a mount, and no manifest came", time(*at)),
         Reason::HeldByManifest(manifest) => format!("held by manifest {manifest}"),
         Reason::HeldByRepository(repository) => format!("held by repository {repository}"),
+        Reason::InUse => "in use".to_owned(),
         Reason::Unneeded => "nothing needs it".to_owned(),
     }
 }

@@ -43,6 +43,8 @@ pub(super) struct Facts {
     removals: BTreeMap<&'static str, u64>,
     /// The sweep may take blobs that nothing refers to.
     sweeping: bool,
+    /// It might in the round before: also what was under way at its end.
+    swept_before: bool,
 }
 
 #[derive(Debug, Default)]
@@ -123,6 +125,7 @@ impl Facts {
 
     /// The server starts, and from now on the sweep takes blobs that nothing refers to, or leaves them alone.
     pub(super) fn begin_round(&mut self, sweeping: bool) {
+        self.swept_before = self.sweeping;
         self.sweeping = sweeping;
         let held: BTreeSet<(&str, String)> = self.held_blobs();
         for (place, thing) in &mut self.things {
@@ -133,8 +136,9 @@ impl Facts {
         }
     }
 
-    pub(super) fn is_sweeping(&self) -> bool {
-        self.sweeping
+    /// Whether the sweep may have taken a blob that was under way when the round before ended.
+    pub(super) fn may_have_swept(&self) -> bool {
+        self.sweeping || self.swept_before
     }
 
     /// All that the place may be seen to hold, if the sweep leaves it alone.

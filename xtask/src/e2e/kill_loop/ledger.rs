@@ -223,9 +223,9 @@ impl Ledger {
         self.state().facts.begin_round(sweeping);
     }
 
-    /// Whether the sweep takes blobs that nothing refers to in this round.
-    pub(super) fn is_sweeping(&self) -> bool {
-        self.state().facts.is_sweeping()
+    /// Whether the sweep may have taken a blob that was under way when the round before ended.
+    pub(super) fn may_have_swept(&self) -> bool {
+        self.state().facts.may_have_swept()
     }
 
     /// It was seen after a start, while nothing was under way.

@@ -196,7 +196,7 @@ impl Client<'_> {
             let place = Place::blob(repository, &session.blob.digest);
             let gone = self.observe(&place)?.is_none();
             // Others delete in the shared repository, and the sweep where it may.
-            let may_be_gone = repository == SHARED || self.ledger.is_sweeping();
+            let may_be_gone = repository == SHARED || self.ledger.may_have_swept();
             ensure!(
                 !gone || may_be_gone,
                 "LOST: the upload session {location} of {repository} was closed, but its blob is not there: {place:?}"
