@@ -31,7 +31,7 @@ pub struct Examined {
 pub enum Pace {
     /// As fast as the disk gives it.
     Fast,
-    /// At most so many bytes in a second, leaving the page cache to those who read for somebody.
+    /// At most so many bytes in a second, leaving none of them in the page cache.
     Gentle(NonZeroU64),
 }
 
@@ -63,11 +63,11 @@ pub(crate) fn examine(
 }
 
 impl Pace {
-    /// Waits until so many bytes may have been read, and lets go of them.
+    /// Waits until so many bytes may have been read, and lets go of the last of them.
     fn keep(self, file: &File, read: u64, begun: Instant) {
         let Self::Gentle(a_second) = self else { return };
         // Advice that is not taken changes nothing.
-        rustix::fs::fadvise(file, 0, NonZeroU64::new(read), rustix::fs::Advice::DontNeed).ok();
+        rustix::fs::fadvise(file, read.saturating_sub(READ_BYTES as u64), None, rustix::fs::Advice::DontNeed).ok();
         let due = Duration::from_secs(read / a_second)
             + Duration::from_nanos(read % a_second * 1_000_000_000 / a_second.get().max(1));
         thread::sleep(due.saturating_sub(begun.elapsed()));

@@ -59,7 +59,7 @@ enum Command {
     /// Put the facts of a backup in the place of those in the data folder
     ///
     /// The server must be stopped. The facts as they were are kept beside the new ones. Files that came after the backup are
-    /// deleted once the time of sweep.keep is over, as soon as a server runs again.
+    /// deleted once the time of sweep.keep is over and the last backup has ended.
     #[command(after_help = "Examples:
   cargohold restore /backup/facts-2026-11-21.db")]
     Restore(Restore),

@@ -20,8 +20,16 @@ const HERE: &str = ".";
 
 /// Opens the facts and the bytes of a data folder, which this process owns.
 pub(crate) async fn open(folder: &DataFolder, configuration: &Configuration) -> anyhow::Result<Registry> {
-    let metadata =
-        Metadata::open(&folder.database(), now()).with_context(|| folder.database().display().to_string())?;
+    open_with(&folder.database(), folder, configuration).await
+}
+
+/// As [`open`], with facts that lie elsewhere.
+pub(crate) async fn open_with(
+    database: &Path,
+    folder: &DataFolder,
+    configuration: &Configuration,
+) -> anyhow::Result<Registry> {
+    let metadata = Metadata::open(database, now()).with_context(|| database.display().to_string())?;
     let store = metadata.run(EnsureStore { kind: STORE, location: HERE.to_owned() }).await?;
     let open = if store.in_use { LocalDisk::reopen } else { LocalDisk::open };
     let disk = open(folder.path(), store.id.number()).with_context(|| {

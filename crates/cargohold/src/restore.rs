@@ -1,8 +1,9 @@
 //! `cargohold restore`: the facts of a backup take the place of those in the data folder, and are made true.
 
 use std::{
-    fs::{self, File},
+    fs::{self, File, OpenOptions},
     io,
+    os::unix::fs::{MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
     sync::atomic::{AtomicU64, Ordering},
     time::{SystemTime, UNIX_EPOCH},
@@ -10,7 +11,8 @@ use std::{
 
 use anyhow::{Context, bail};
 use cargohold_access::{Caller, Gate};
-use cargohold_metadata::Metadata;
+use cargohold_blobs::LocalDisk;
+use cargohold_metadata::{Metadata, Timestamp};
 use cargohold_registry::{Checking, Problem};
 use clap::Args;
 use serde_json::json;
@@ -46,8 +48,12 @@ struct Outcome {
 pub(crate) fn run(restore: &Restore) -> anyhow::Result<()> {
     let configuration = management::configuration(restore.config.as_deref())?;
     let folder = DataFolder::claim(&configuration.root_directory)?;
-    let aside = replace(&restore.file, &folder)?;
-    let outcome = settle(&folder, &configuration)?;
+    let incoming = prepare(&restore.file, &folder)?;
+    let keep_until = last_backups_end(&folder.database());
+    let outcome = settle(&incoming, keep_until, &folder, &configuration)
+        .inspect_err(|_| drop(remove(&incoming)))
+        .context("nothing was changed")?;
+    let aside = change_places(&incoming, &folder)?;
     let Outcome { blobs, missing, newer } = outcome;
     let text = if restore.json {
         json!({ "blobs": blobs, "missing": missing, "newer_files": newer, "previous": aside }).to_string()
@@ -65,8 +71,10 @@ fn told(outcome: &Outcome, file: &Path, aside: Option<&Path>) -> String {
         text.push_str(&lost);
     }
     if outcome.newer > 0 {
-        let newer =
-            format!("\n{} files came later; they are deleted once the time of sweep.keep is over", outcome.newer);
+        let newer = format!(
+            "\n{} files came later; they are deleted once sweep.keep is over and no backup needs them",
+            outcome.newer
+        );
         text.push_str(&newer);
     }
     if let Some(aside) = aside {
@@ -76,64 +84,35 @@ fn told(outcome: &Outcome, file: &Path, aside: Option<&Path>) -> String {
     text
 }
 
-/// Puts a copy of the backup in the place of the database; answers where that is now. At any moment one of the two is there whole.
-fn replace(backup: &Path, folder: &DataFolder) -> anyhow::Result<Option<PathBuf>> {
-    let database = folder.database();
-    let incoming = database.with_extension("db.restoring");
-    fs::copy(backup, &incoming).with_context(|| format!("cannot copy {}", backup.display()))?;
-    File::open(&incoming)?.sync_all()?;
-    examine(&incoming).inspect_err(|_| drop(fs::remove_file(&incoming)))?;
-    let aside = database.exists().then(|| set_aside(&database)).transpose()?;
-    fs::rename(&incoming, &database)?;
-    folder.sync()?;
-    Ok(aside)
-}
-
-/// Refuses what is not a whole database that this program can use.
-fn examine(file: &Path) -> anyhow::Result<()> {
-    let metadata = Metadata::open(file, open::now()).context("the backup cannot be used")?;
-    let damage = metadata.damage()?;
-    management::run(async {
-        metadata.close().await;
-        Ok(())
+/// A copy of the backup beside the database, on which all work is done before the two change places.
+fn prepare(backup: &Path, folder: &DataFolder) -> anyhow::Result<PathBuf> {
+    let incoming = folder.database().with_extension("db.restoring");
+    remove(&incoming)?;
+    let mut source = File::open(backup).with_context(|| format!("cannot read {}", backup.display()))?;
+    let store = Metadata::store_of_copy(backup).with_context(|| format!("{} is no backup", backup.display()))?;
+    let store = store.with_context(|| format!("{} is no backup: it knows no store", backup.display()))?;
+    LocalDisk::reopen(folder.path(), store.number()).with_context(|| {
+        format!(
+            "the backup does not belong to the bytes in {}; copy those first, with the file cargohold-store",
+            folder.path().display()
+        )
     })?;
-    remove_log(file)?;
-    match damage.first() {
-        Some(damage) => bail!("the backup is damaged: {damage}"),
-        None => Ok(()),
-    }
+    let mut copy = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&incoming)?;
+    io::copy(&mut source, &mut copy).with_context(|| format!("cannot copy {}", backup.display()))?;
+    copy.sync_all()?;
+    // Whoever runs the server owns the folder.
+    let owner = folder.path().metadata()?;
+    std::os::unix::fs::fchown(&copy, Some(owner.uid()), Some(owner.gid())).ok();
+    Ok(incoming)
 }
 
-/// Gives the database a second name, with all that its log has.
-fn set_aside(database: &Path) -> anyhow::Result<PathBuf> {
-    match Metadata::open(database, open::now()) {
-        Ok(metadata) => management::run(async {
-            metadata.close().await;
-            Ok(())
-        })?,
-        // Then its log stays beside it: damaged facts may be why somebody restores.
-        Err(error) => tracing::warn!(%error, "the present facts cannot be read"),
-    }
-    let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis();
-    let aside = database.with_extension(format!("db.before-restore-{now}"));
-    fs::hard_link(database, &aside).with_context(|| aside.display().to_string())?;
-    remove_log(database)?;
-    Ok(aside)
-}
-
-/// A log that belongs to another database would be taken for its own.
-fn remove_log(database: &Path) -> anyhow::Result<()> {
-    for suffix in ["db-wal", "db-shm"] {
-        let name = format!("{}{}", database.display(), &suffix["db".len()..]);
-        match fs::remove_file(&name) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error).context(name),
-            _ => {}
-        }
-    }
-    Ok(())
-}
-
-fn settle(folder: &DataFolder, configuration: &Configuration) -> anyhow::Result<Outcome> {
+/// Makes the facts in `incoming` true.
+fn settle(
+    incoming: &Path,
+    keep_until: Option<Timestamp>,
+    folder: &DataFolder,
+    configuration: &Configuration,
+) -> anyhow::Result<Outcome> {
     let progress = ByteProgress::new();
     let (missing, newer) = (AtomicU64::new(0), AtomicU64::new(0));
     let tell = |checking: Checking| match checking {
@@ -141,17 +120,93 @@ fn settle(folder: &DataFolder, configuration: &Configuration) -> anyhow::Result<
         Checking::Object(bytes) => progress.go_on(bytes),
         Checking::Problem(Problem::Unnamed(_)) => drop(newer.fetch_add(1, Ordering::Relaxed)),
         Checking::Problem(problem) => {
-            missing.fetch_add(1, Ordering::Relaxed);
+            missing.fetch_add(
+                u64::from(matches!(problem, Problem::Missing { .. } | Problem::Damaged { .. })),
+                Ordering::Relaxed,
+            );
             progress.say(&problem.to_string());
         }
     };
     let checked = tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
-        let registry = open::open(folder, configuration).await?;
+        let registry = open::open_with(incoming, folder, configuration).await?;
         let operator = Gate::new(configuration.auth).operator(Caller::Operator).context("not the operator")?;
-        let checked = registry.settle_restored(&operator, &tell).await?;
+        let checked = registry.settle_restored(&operator, keep_until, &tell).await?;
         registry.close().await;
         anyhow::Ok(checked)
     })?;
     progress.end();
     Ok(Outcome { blobs: checked.objects, missing: missing.into_inner(), newer: newer.into_inner() })
+}
+
+/// When the last backup ends that the present facts know of. They may be damaged: then nothing is known.
+fn last_backups_end(database: &Path) -> Option<Timestamp> {
+    let metadata = Metadata::open_beside(database).ok()?;
+    management::run(async { Ok(metadata.last_backups_end(open::now()).await?) }).ok().flatten()
+}
+
+/// Has `incoming` take the place of the database; answers where that is now. At any moment one of the two is there whole.
+fn change_places(incoming: &Path, folder: &DataFolder) -> anyhow::Result<Option<PathBuf>> {
+    let database = folder.database();
+    if is_there(&log_of(incoming)) {
+        bail!("the copy of the backup could not be completed; is the disk full?");
+    }
+    File::open(incoming)?.sync_all()?;
+    let aside = database.exists().then(|| set_aside(&database)).transpose()?;
+    // A log that belongs to another database would be taken for its own.
+    remove_companions(&database)?;
+    folder.sync()?;
+    fs::rename(incoming, &database)?;
+    remove_companions(incoming)?;
+    folder.sync()?;
+    Ok(aside)
+}
+
+/// Gives the database a second name, and that its log, if it has one that could not be folded in.
+fn set_aside(database: &Path) -> anyhow::Result<PathBuf> {
+    if let Ok(metadata) = Metadata::open(database, open::now()) {
+        management::run(async {
+            metadata.close().await;
+            Ok(())
+        })?;
+    }
+    let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis();
+    let aside = database.with_extension(format!("db.before-restore-{now}"));
+    fs::hard_link(database, &aside).with_context(|| aside.display().to_string())?;
+    let log = log_of(database);
+    if is_there(&log) {
+        fs::rename(&log, log_of(&aside)).with_context(|| log.display().to_string())?;
+    }
+    Ok(aside)
+}
+
+/// Where SQLite writes before it writes to the database.
+fn log_of(database: &Path) -> PathBuf {
+    companion(database, "-wal")
+}
+
+fn companion(database: &Path, suffix: &str) -> PathBuf {
+    let mut name = database.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
+/// Whether a file has anything in it.
+fn is_there(file: &Path) -> bool {
+    file.metadata().is_ok_and(|found| found.len() > 0)
+}
+
+fn remove(database: &Path) -> anyhow::Result<()> {
+    remove_file(database)?;
+    remove_companions(database)
+}
+
+fn remove_companions(database: &Path) -> anyhow::Result<()> {
+    ["-wal", "-shm", "-journal"].iter().try_for_each(|suffix| remove_file(&companion(database, suffix)))
+}
+
+fn remove_file(file: &Path) -> anyhow::Result<()> {
+    match fs::remove_file(file) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error).context(file.display().to_string()),
+        _ => Ok(()),
+    }
 }

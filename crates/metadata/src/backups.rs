@@ -1,7 +1,7 @@
 //! Backups: copies of the facts, which name bytes. What was live when one was taken stays on the disk until it ends.
 
 use crate::{
-    Error, Timestamp,
+    Error, Metadata, Timestamp,
     connection::{FromRow, Row},
     statement::statements,
     transaction::{Tx, sealed::Run},
@@ -10,6 +10,7 @@ use crate::{
 statements! {
     INSERT_BACKUP = "insert into backups (id, taken_at, keep_until) values ($1, $2, $3)";
     DELETE_ENDED_BACKUPS = "delete from backups where keep_until <= $1";
+    PUT_OFF_DELETIONS = "update objects set delete_after = $1 where state = 'discarded' and delete_after < $1";
     LAST_BACKUPS_END = "select keep_until from backups where keep_until > $1 order by keep_until desc limit 1";
 }
 
@@ -30,6 +31,32 @@ impl Run for RecordBackup {
         let id = tx.ids.next()?;
         tx.connection.execute(&INSERT_BACKUP, &[id.into(), self.now.into(), self.keep_until.into()]).await?;
         Ok(())
+    }
+}
+
+/// Has discarded bytes stay until `not_before`, or until the last backup ends, whatever was said before: after a restore the rows
+/// are old, and their keys may be those of younger bytes.
+#[derive(Debug)]
+pub struct PutOffDeletions {
+    /// When bytes may be deleted at the earliest.
+    pub not_before: Timestamp,
+}
+
+impl Run for PutOffDeletions {
+    type Output = ();
+
+    async fn run(&self, tx: &mut Tx<'_>) -> Result<(), Error> {
+        let not_before = not_before_their_end(tx, self.not_before).await?;
+        tx.connection.execute(&PUT_OFF_DELETIONS, &[not_before.into()]).await?;
+        Ok(())
+    }
+}
+
+impl Metadata {
+    /// When the last backup ends that has not ended at `now`.
+    pub async fn last_backups_end(&self, now: Timestamp) -> Result<Option<Timestamp>, Error> {
+        let last: Option<End> = self.reader().optional(&LAST_BACKUPS_END, &[now.into()]).await?;
+        Ok(last.map(|End(end)| end))
     }
 }
 

@@ -6,7 +6,7 @@ use cargohold_oci::{Digest, UploadId};
 use serde_json::json;
 
 use crate::{
-    Error, Metadata, ObjectId, PayloadId, StoreId, Timestamp,
+    Error, Metadata, ObjectId, PayloadId, StoreId, Timestamp, backups,
     connection::{FromRow, Row, Value},
     ids::Ids,
     statement::statements,
@@ -36,6 +36,9 @@ statements! {
         where u.id > $1 and o.state = 'staging'
         order by u.id
         limit $2";
+    FIND_SESSION = "
+        select u.id, u.received, o.key from uploads u join objects o on o.upload_id = u.id
+        where u.id = $1 and o.state = 'staging'";
     LIST_NAMED_KEYS = "
         select o.key from json_each(cast($1 as text)) e
         cross join objects o
@@ -164,6 +167,11 @@ impl Metadata {
         self.reader().all(&LIST_SESSIONS, &[after.as_str().into(), Value::Integer(limit.into())]).await
     }
 
+    /// An upload session as it is now, if it has not ended.
+    pub async fn session_to_check(&self, upload: UploadId) -> Result<Option<CheckedSession>, Error> {
+        self.reader().optional(&FIND_SESSION, &[upload.to_string().as_str().into()]).await
+    }
+
     /// Those of some keys that a row of the store names.
     pub async fn named_keys(&self, store: StoreId, keys: &[String]) -> Result<Vec<String>, Error> {
         let list = keys.iter().map(|key| json!({ "key": key })).collect();
@@ -231,10 +239,11 @@ impl Run for DiscardUnnamed {
     type Output = ();
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<(), Error> {
+        let delete_after = backups::not_before_their_end(tx, self.delete_after).await?;
         let first = Ids::take(&mut tx.connection, self.keys.len()).await?;
         let rows = (first..).zip(&self.keys).map(|(id, key)| json!({ "id": id, "key": key })).collect();
         let list = serde_json::Value::Array(rows).to_string();
-        let rows = [self.store.into(), self.delete_after.into(), list.as_str().into()];
+        let rows = [self.store.into(), delete_after.into(), list.as_str().into()];
         tx.connection.execute(&INSERT_UNNAMED, &rows).await?;
         Ok(())
     }

@@ -47,6 +47,9 @@ pub enum Error {
     /// The database is being closed.
     #[error("the database is closed")]
     Closed,
+    /// A copy of the database is not whole, or none of ours.
+    #[error("it is damaged, or not a registry's: {0}")]
+    Damaged(String),
     /// Asked of PostgreSQL what only the embedded database does.
     #[error("the facts are in PostgreSQL: copy them with pg_dump")]
     NotEmbedded,

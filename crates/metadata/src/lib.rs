@@ -37,7 +37,7 @@ mod uploads;
 
 use std::path::Path;
 
-pub use backups::RecordBackup;
+pub use backups::{PutOffDeletions, RecordBackup};
 pub use blobs::{BlobCopy, DeleteBlob, DeletedBlob, RenewLink};
 pub use check::{CheckedObject, CheckedPayload, CheckedSession, DiscardUnnamed, MarkFound, MarkVerified};
 pub use error::Error;
@@ -91,6 +91,14 @@ impl Metadata {
     /// [`Error::Closed`]; so does a schema that is not this program's.
     pub fn open_beside(file: &Path) -> Result<Self, Error> {
         Ok(Self { engine: Engine::Sqlite(sqlite::Sqlite::beside(file)?) })
+    }
+
+    /// The number of the store that a copy of an embedded database tells of, which is not changed; none if it is whole, and of a
+    /// registry that was never started. Blocks.
+    ///
+    /// Fails if it is damaged, or is no database of this or an earlier program.
+    pub fn store_of_copy(file: &Path) -> Result<Option<StoreId>, Error> {
+        sqlite::store_of_copy(file)
     }
 
     /// What the embedded engine itself finds wrong with its file: nothing, if all is well. Blocks.

@@ -34,6 +34,17 @@ statements! {
     RECORD_MIGRATION = "insert into schema_migrations (version, name, applied_at) values ($1, $2, $3)";
 }
 
+/// Fails unless a database has a schema of this or an earlier program.
+pub(crate) fn check_copy(connection: &rusqlite::Connection) -> Result<(), Error> {
+    let found: i64 = connection.query_row(NEWEST_VERSION.sqlite, [], |row| row.get(0))?;
+    let known = i64::try_from(SQLITE.len()).unwrap_or(i64::MAX);
+    match found {
+        1.. if found <= known => Ok(()),
+        1.. => Err(Error::NewerSchema { found, known }),
+        _ => Err(Error::Damaged("it has no schema".to_owned())),
+    }
+}
+
 /// Fails unless a database has exactly the newest schema.
 pub(crate) fn check_sqlite(connection: &rusqlite::Connection) -> Result<(), Error> {
     let found: i64 = connection.query_row(NEWEST_VERSION.sqlite, [], |row| row.get(0))?;

@@ -92,6 +92,19 @@ impl Sqlite {
     }
 }
 
+/// See [`Metadata::store_of_copy`](crate::Metadata::store_of_copy).
+pub(crate) fn store_of_copy(file: &Path) -> Result<Option<crate::StoreId>, Error> {
+    use rusqlite::{OpenFlags, OptionalExtension};
+    let connection = Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    let damage: String = connection.query_row("pragma integrity_check(1)", [], |row| row.get(0))?;
+    if damage != "ok" {
+        return Err(Error::Damaged(damage));
+    }
+    schema::check_copy(&connection)?;
+    let store = connection.query_row("select id from stores where owned = 1 limit 1", [], |row| row.get(0));
+    Ok(store.optional()?.map(crate::StoreId))
+}
+
 /// A connection with the settings that readers and the writer share.
 fn connect(file: &Path) -> Result<Connection, Error> {
     let connection = Connection::open(file)?;

@@ -78,7 +78,9 @@ pub enum Swept {
     Removed,
     /// Something needs it: it is a candidate no longer.
     Needed,
-    /// Its time has not ended, or it goes in steps: it is looked at again then.
+    /// A part of it is gone, and the next part can go at once.
+    Part,
+    /// Its time has not ended: it is looked at again then.
     Waits(Timestamp),
 }
 
@@ -102,6 +104,10 @@ impl Run for SweepCandidate {
         match swept {
             Swept::Waits(until) => {
                 let review = Review::from(until).with_purge(purge);
+                sweep_candidates::note(&mut tx.connection, self.candidate, review).await?;
+            }
+            Swept::Part => {
+                let review = Review::from(times.now).with_purge(purge);
                 sweep_candidates::note(&mut tx.connection, self.candidate, review).await?;
             }
             Swept::Removed | Swept::Needed => sweep_candidates::forget(&mut tx.connection, self.candidate).await?,

@@ -6,7 +6,7 @@
 use cargohold_oci::{Digest, RepositoryName, UploadId};
 
 use crate::{
-    BlobId, Error, Grace, Metadata, ObjectId, RepositoryId, StoreId, Timestamp, arrivals, blobs,
+    BlobId, Error, Grace, Metadata, ObjectId, RepositoryId, StoreId, Timestamp, arrivals, backups, blobs,
     connection::{FromRow, Row, Value},
     repositories,
     statement::{locks, statements},
@@ -330,7 +330,9 @@ impl FinishUpload {
         }
         let row = [blob.into(), blobs::length(self.size)?, now, upload.into()];
         require_one(tx.connection.execute(&MAKE_LIVE, &row).await?, "staged object")?;
-        tx.connection.execute(&DISCARD_MISSING, &[now, blob.into()]).await?;
+        // Whoever restores a backup may look for it there.
+        let delete_after = backups::not_before_their_end(tx, self.grace.now).await?;
+        tx.connection.execute(&DISCARD_MISSING, &[delete_after.into(), blob.into()]).await?;
         Ok(Finished::Live)
     }
 }

@@ -3,7 +3,7 @@
 use std::{path::Path, time::Duration};
 
 use cargohold_access::OperatorPermit;
-use cargohold_metadata::{Grace, RecordBackup};
+use cargohold_metadata::{Grace, PutOffDeletions, RecordBackup, Timestamp};
 
 use crate::{Checked, Checking, Error, HowToCheck, Registry};
 
@@ -23,13 +23,22 @@ impl Registry {
     }
 
     /// Makes facts that were restored true: uploads that were under way are ended, blobs whose bytes are gone by now are marked
-    /// as missing, and files that came later are deleted after a while. No server may run.
+    /// as missing, and files that came later are deleted after a while, and not before the last backup ends that the facts knew
+    /// before, at `keep_until`. No server may run.
     pub async fn settle_restored(
         &self,
         permit: &OperatorPermit,
+        keep_until: Option<Timestamp>,
         tell: &(dyn Fn(Checking) + Sync),
     ) -> Result<Checked, Error> {
+        let now = self.0.environment.now();
+        if let Some(keep_until) = keep_until {
+            self.0.metadata.run(RecordBackup { now, keep_until }).await?;
+        }
         self.give_up_all().await?;
-        self.check(permit, HowToCheck { read: false, repair: true }, tell).await
+        let checked = self.check(permit, HowToCheck { read: false, repair: true }, tell).await?;
+        let not_before = now.plus(self.0.lifetimes.swept_bytes);
+        self.0.metadata.run(PutOffDeletions { not_before }).await?;
+        Ok(checked)
     }
 }

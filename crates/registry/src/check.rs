@@ -302,20 +302,30 @@ impl Check<'_> {
 
     /// A session that goes on meanwhile only gets longer, and one that ends is finished elsewhere.
     async fn session(&self, session: &CheckedSession) -> Result<Option<Problem>, Error> {
-        let CheckedSession { upload, received, .. } = *session;
+        if self.length_of(session).await? >= session.received {
+            return Ok(None);
+        }
+        // Its bytes may have been moved, or it may have ended, since it was read.
+        let Some(again) = self.registry.0.metadata.session_to_check(session.upload).await? else { return Ok(None) };
+        let length = self.length_of(&again).await?;
+        let CheckedSession { upload, received, .. } = again;
+        if length >= received || self.registry.0.metadata.session_to_check(upload).await?.is_none() {
+            return Ok(None);
+        }
+        Ok(Some(Problem::Session { upload, received, length }))
+    }
+
+    /// How long what a session has written is, wherever it lies.
+    async fn length_of(&self, session: &CheckedSession) -> Result<u64, Error> {
         let mut length = 0;
-        for key in [Key::staging(upload), Key::parse(&session.key)?] {
+        for key in [Key::staging(session.upload), Key::parse(&session.key)?] {
             match self.registry.0.disk.length(&key).await {
                 Ok(there) => length = length.max(there),
                 Err(StoreError::NotFound { .. }) => {}
                 Err(error) => return Err(error.into()),
             }
         }
-        if length >= received {
-            return Ok(None);
-        }
-        let again = self.registry.0.metadata.named_uploads(&[&upload.to_string()]).await?;
-        Ok((!again.is_empty()).then_some(Problem::Session { upload, received, length }))
+        Ok(length)
     }
 
     async fn files(&self) -> Result<u64, Error> {
@@ -348,6 +358,7 @@ impl Check<'_> {
                 };
                 match self.registry.0.disk.length(&key).await {
                     Err(StoreError::NotFound { .. }) => {}
+                    Err(error @ StoreError::StoreAway { .. }) => return Err(error.into()),
                     _ => there.push(file),
                 }
             }

@@ -62,6 +62,7 @@ impl Registry {
                         self.wake_discards();
                     }
                 }
+                Ok(Swept::Part) => removed = true,
                 Ok(Swept::Needed | Swept::Waits(_)) => {}
                 Err(error) => self.postpone(candidate, error.into()).await?,
             }

@@ -64,7 +64,9 @@ fn a_registry_in_use_is_well() {
     pushing.join().unwrap();
     let said = registry.command(&["fsck"]);
     assert!(
-        said.contains("42 blobs with ") && said.contains("1 manifest, 1 upload under way") && said.contains("all is well"),
+        said.contains("42 blobs with ")
+            && said.contains("1 manifest, 1 upload under way")
+            && said.contains("all is well"),
         "{said}"
     );
 }

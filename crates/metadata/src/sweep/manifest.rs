@@ -56,6 +56,14 @@ statements! {
                 select 1 from manifest_references f
                 where f.repository_id = repository_blobs.repository_id and f.blob_id = repository_blobs.blob_id)
         returning blob_id";
+    /// The deleted links of the list that nothing refers to any more.
+    FIND_DELETED_LINKS = "
+        select l.blob_id from json_each(cast($1 as text)) e
+        cross join repository_blobs l
+        where l.repository_id = $2 and l.blob_id = cast(e.value ->> 'id' as bigint) and l.deleted_at is not null
+            and not exists (
+                select 1 from manifest_references f
+                where f.repository_id = l.repository_id and f.blob_id = l.blob_id)";
 }
 
 struct Deleted {
@@ -106,6 +114,12 @@ pub(super) async fn remove(
     tx.connection.lock(&LOCK_FREED_LINKS, &[repository.into(), links.as_str().into()]).await?;
     let freed = [times.now.into(), repository.into(), links.as_str().into()];
     let freed: Vec<BlobId> = tx.connection.all(&FREE_LINKS, &freed).await?;
+    if times.purge {
+        let deleted = [links.as_str().into(), repository.into()];
+        let deleted: Vec<BlobId> = tx.connection.all(&FIND_DELETED_LINKS, &deleted).await?;
+        let deleted = deleted.into_iter().map(|blob| Candidate::Link(repository, blob));
+        sweep_candidates::note_all(&mut tx.connection, deleted, times.review(times.now)).await?;
+    }
     let freed = freed.into_iter().map(|blob| Candidate::Link(repository, blob));
     sweep_candidates::note_all(&mut tx.connection, freed, times.review(times.now.plus(times.grace))).await
 }

@@ -96,7 +96,7 @@ pub(super) async fn sweep(tx: &mut Tx<'_>, repository: RepositoryId, times: &Swe
         return if empty_a_step(tx, repository, &times).await? {
             remove(tx, repository).await
         } else {
-            Ok(Swept::Waits(times.now))
+            Ok(Swept::Part)
         };
     }
     let used = tx.connection.optional::<i64>(&REPOSITORY_HAS_LINKS, &row).await?.is_some()

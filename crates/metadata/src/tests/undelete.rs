@@ -202,6 +202,19 @@ async fn what_is_purged_goes_at_once_with_what_it_alone_held() {
 }
 
 #[tokio::test]
+async fn a_purge_takes_blobs_that_were_deleted_by_themselves() {
+    let facts = Facts::new().await;
+    let secret = facts.push_blob("a", "secret layer").await;
+    facts.put("a", "secret", &[(Role::Layer, secret)], &[]).await.unwrap();
+    facts.put("a", "other", &[], &[]).await.unwrap();
+    facts.delete_manifest_at("secret", now()).await;
+    facts.run(DeleteBlob { repository: name("a"), digest: secret, window: grace() }).await;
+    facts.purge("a", Deleted::Manifest(digest("secret"))).await;
+    facts.sweep(now()).await;
+    assert_eq!(facts.ask("select delete_after from objects"), [now().micros().to_string()]);
+}
+
+#[tokio::test]
 async fn what_is_purged_is_kept_for_no_backup_and_the_rest_is() {
     let facts = Facts::new().await;
     for (content, layer) in [("secret", "secret layer"), ("image", "layer")] {
