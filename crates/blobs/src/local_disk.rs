@@ -4,7 +4,7 @@
 //! What a method reports is on the disk when it returns. Files are read, moved and removed on the pool for blocking work. That
 //! the folder has one owner, and that each file has its row, is for the caller.
 
-use std::fs::{self, File};
+use std::fs::{self, File, Metadata};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -86,16 +86,10 @@ impl LocalDisk {
 
     /// Whether an object is there with a length of `size` bytes.
     pub async fn holds(&self, key: &Key, size: u64) -> Result<bool, Error> {
-        let held = self
-            .with(key, move |disk, key| {
-                let path = disk.path(key);
-                let metadata = fs::metadata(&path).map_err(|source| Failure { path, source })?;
-                Ok(metadata.is_file() && metadata.len() == size)
-            })
-            .await;
-        match held {
+        match self.metadata(key).await {
+            Ok(found) => Ok(found.is_file() && found.len() == size),
             Err(Error::NotFound { .. }) => Ok(false),
-            held => held,
+            Err(error) => Err(error),
         }
     }
 
@@ -117,10 +111,13 @@ impl LocalDisk {
     ///
     /// Fails with [`Error::NotFound`] if it is not there though the store is.
     pub async fn length(&self, key: &Key) -> Result<u64, Error> {
+        Ok(self.metadata(key).await?.len())
+    }
+
+    async fn metadata(&self, key: &Key) -> Result<Metadata, Error> {
         self.with(key, |disk, key| {
             let path = disk.path(key);
-            let metadata = fs::metadata(&path).map_err(|source| Failure { path, source })?;
-            Ok(metadata.len())
+            fs::metadata(&path).map_err(|source| Failure { path, source })
         })
         .await
     }

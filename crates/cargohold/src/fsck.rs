@@ -2,8 +2,6 @@
 
 use std::{path::PathBuf, process::ExitCode};
 
-use anyhow::Context;
-use cargohold_access::{Caller, Gate};
 use cargohold_registry::{Checked, Checking, HowToCheck, Problem};
 use clap::Args;
 use serde_json::{Value, json};
@@ -42,14 +40,14 @@ pub(crate) fn run(fsck: &Fsck) -> anyhow::Result<ExitCode> {
     let root = &configuration.root_directory;
     data_folder::require(root)?;
     let progress = Progress { bar: ByteProgress::new(), json: fsck.json };
-    let checked = tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
+    let checked = management::run(async {
         // Held for as long as it takes: nobody else writes meanwhile.
         let owned = fsck.repair.then(|| DataFolder::claim(root)).transpose()?;
         let registry = match &owned {
             Some(folder) => open::open(folder, &configuration).await?,
             None => open::open_beside(root, &configuration).await?,
         };
-        let operator = Gate::new(configuration.auth).operator(Caller::Operator).context("not the operator")?;
+        let operator = management::operator(&configuration)?;
         let how = HowToCheck { read: !fsck.quick, repair: fsck.repair };
         let checked = registry.check(&operator, how, &|checking| progress.tell(checking)).await?;
         registry.close().await;

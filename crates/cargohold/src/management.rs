@@ -5,7 +5,7 @@ use std::{io, path::Path};
 
 use anyhow::{Context, anyhow, bail};
 use bytes::Bytes;
-use cargohold_access::Gate;
+use cargohold_access::{Caller, Gate, OperatorPermit};
 use cargohold_http::Management;
 use http::{Method, Request, Response, header};
 use http_body_util::{BodyExt, Full};
@@ -94,6 +94,11 @@ async fn send(stream: UnixStream, request: Request<Bytes>) -> anyhow::Result<Res
 /// Runs a command to its end.
 pub(crate) fn run<T>(command: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(command)
+}
+
+/// Leave to see and steer the registry itself: whoever may open its data folder is its operator.
+pub(crate) fn operator(configuration: &Configuration) -> anyhow::Result<OperatorPermit> {
+    Gate::new(configuration.auth).operator(Caller::Operator).context("not the operator")
 }
 
 /// The settings that a command goes by.

@@ -10,7 +10,6 @@ use std::{
 };
 
 use anyhow::{Context, bail};
-use cargohold_access::{Caller, Gate};
 use cargohold_blobs::LocalDisk;
 use cargohold_metadata::{Metadata, Timestamp};
 use cargohold_registry::{Checking, Problem};
@@ -127,9 +126,9 @@ fn settle(
             progress.say(&problem.to_string());
         }
     };
-    let checked = tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
+    let checked = management::run(async {
         let registry = open::open_with(incoming, folder, configuration).await?;
-        let operator = Gate::new(configuration.auth).operator(Caller::Operator).context("not the operator")?;
+        let operator = management::operator(configuration)?;
         let checked = registry.settle_restored(&operator, keep_until, &tell).await?;
         registry.close().await;
         anyhow::Ok(checked)

@@ -18,6 +18,7 @@ use serde::Serialize;
 pub use socket::serve_management;
 
 use crate::{error::ApiError, headers, query::Query};
+use repositories::Wanted;
 
 /// The largest body of a request, in bytes: a few names.
 pub const MOST_BODY: usize = 64 * 1024;
@@ -57,14 +58,13 @@ impl Management {
     async fn route(&self, request: &Request<Bytes>) -> Result<Response<Bytes>, ApiError> {
         let caller = Caller::Operator;
         let operator: OperatorPermit = self.gate.operator(caller).ok_or_else(ApiError::operators_only)?;
-        let (registry, gate) = (&self.registry, &self.gate);
+        let registry = &self.registry;
+        let wanted = || Wanted::read(&self.gate, caller, request);
         match (request.uri().path(), request.method()) {
             ("/v1/sweep", &Method::GET) => sweep::status(registry, &operator, Query::of(request.uri())).await,
-            ("/v1/repositories/delete", &Method::POST) => repositories::delete(registry, gate, caller, request).await,
-            ("/v1/repositories/undelete", &Method::POST) => {
-                repositories::undelete(registry, gate, caller, request).await
-            }
-            ("/v1/repositories/purge", &Method::POST) => repositories::purge(registry, gate, caller, request).await,
+            ("/v1/repositories/delete", &Method::POST) => repositories::delete(registry, &wanted()?).await,
+            ("/v1/repositories/undelete", &Method::POST) => repositories::undelete(registry, &wanted()?).await,
+            ("/v1/repositories/purge", &Method::POST) => repositories::purge(registry, &wanted()?).await,
             ("/v1/backups", &Method::POST) => backups::record(registry, &operator, request).await,
             ("/v1/sweep", method) => Err(ApiError::method_not_allowed(method, "GET")),
             (

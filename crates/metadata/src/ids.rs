@@ -54,6 +54,11 @@ impl Ids {
     }
 }
 
+/// Ids as one parameter: a list in JSON, as statements read it with `json_each`.
+pub(crate) fn list(ids: impl Iterator<Item = i64>) -> String {
+    serde_json::Value::Array(ids.map(|id| serde_json::json!({ "id": id })).collect()).to_string()
+}
+
 macro_rules! id {
     ($($(#[$doc:meta])* $name:ident)+) => {$(
         $(#[$doc])*

@@ -5,6 +5,7 @@ use cargohold_oci::{Digest, UploadId};
 use crate::{
     Error, Metadata, ObjectId, StoreId, Timestamp,
     connection::{FromRow, Row, Value},
+    ids,
     statement::statements,
     transaction::{Tx, sealed::Run},
 };
@@ -117,7 +118,8 @@ impl Run for ForgetObjects {
     type Output = ();
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<(), Error> {
-        tx.connection.execute(&FORGET_OBJECTS, &[list(&self.objects).as_str().into()]).await?;
+        let list = ids::list(self.objects.iter().map(|object| object.0));
+        tx.connection.execute(&FORGET_OBJECTS, &[list.as_str().into()]).await?;
         Ok(())
     }
 }
@@ -135,13 +137,8 @@ impl Run for PostponeObjects {
     type Output = ();
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<(), Error> {
-        tx.connection.execute(&POSTPONE_OBJECTS, &[self.until.into(), list(&self.objects).as_str().into()]).await?;
+        let list = ids::list(self.objects.iter().map(|object| object.0));
+        tx.connection.execute(&POSTPONE_OBJECTS, &[self.until.into(), list.as_str().into()]).await?;
         Ok(())
     }
-}
-
-/// Objects as one parameter.
-fn list(objects: &[ObjectId]) -> String {
-    let objects = objects.iter().map(|object| serde_json::json!({ "id": object.0 })).collect();
-    serde_json::Value::Array(objects).to_string()
 }

@@ -58,7 +58,7 @@ impl Times {
 
     /// When to look at what was let go.
     fn review(&self, after: Timestamp) -> Review {
-        Review::from(after).with_purge(self.purge)
+        Review { purge: self.purge, ..after.into() }
     }
 }
 
@@ -99,17 +99,10 @@ impl Run for SweepCandidate {
             Candidate::Payload(payload) => payload::sweep(tx, payload).await?,
             Candidate::Blob(blob) => blob::sweep(tx, blob, times).await?,
         };
-        let purge = sweep_candidates::is_purged(&mut tx.connection, self.candidate).await?;
         // Behind what it is about, as everywhere: whoever makes it a candidate again waits for that row.
         match swept {
-            Swept::Waits(until) => {
-                let review = Review::from(until).with_purge(purge);
-                sweep_candidates::note(&mut tx.connection, self.candidate, review).await?;
-            }
-            Swept::Part => {
-                let review = Review::from(times.now).with_purge(purge);
-                sweep_candidates::note(&mut tx.connection, self.candidate, review).await?;
-            }
+            Swept::Waits(until) => sweep_candidates::postpone(&mut tx.connection, self.candidate, until).await?,
+            Swept::Part => sweep_candidates::postpone(&mut tx.connection, self.candidate, times.now).await?,
             Swept::Removed | Swept::Needed => sweep_candidates::forget(&mut tx.connection, self.candidate).await?,
         }
         Ok(swept)
@@ -129,8 +122,6 @@ impl Run for PostponeCandidate {
     type Output = ();
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<(), Error> {
-        let purge = sweep_candidates::is_purged(&mut tx.connection, self.candidate).await?;
-        let review = Review::from(self.until).with_purge(purge);
-        sweep_candidates::note(&mut tx.connection, self.candidate, review).await
+        sweep_candidates::postpone(&mut tx.connection, self.candidate, self.until).await
     }
 }

@@ -21,6 +21,9 @@ statements! {
         on conflict (kind, repository_id, id) do update set review_after = excluded.review_after, purge = excluded.purge";
     FIND_PURGED_CANDIDATE = "
         select 1 from sweep_candidates where kind = $1 and repository_id = $2 and id = $3 and purge = 1";
+    /// A purged one stays purged.
+    POSTPONE_CANDIDATE = "
+        update sweep_candidates set review_after = $1 where kind = $2 and repository_id = $3 and id = $4";
     FORGET_CANDIDATE = "delete from sweep_candidates where kind = $1 and repository_id = $2 and id = $3";
     LIST_DUE_CANDIDATES = "
         select kind, repository_id, id from sweep_candidates
@@ -74,18 +77,15 @@ impl FromRow for Candidate {
 /// When the sweeper looks at a candidate.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Review {
-    after: Timestamp,
-    purge: bool,
+    pub(crate) after: Timestamp,
+    /// Neither it nor what it alone holds waits for anything.
+    pub(crate) purge: bool,
 }
 
 impl Review {
     /// At `now`, and neither it nor what it alone holds waits for anything.
     pub(crate) fn purge(now: Timestamp) -> Self {
         Self { after: now, purge: true }
-    }
-
-    pub(crate) fn with_purge(self, purge: bool) -> Self {
-        Self { purge, ..self }
     }
 }
 
@@ -137,6 +137,18 @@ pub(crate) async fn is_purged(connection: &mut Connection<'_>, candidate: Candid
     let found: Option<i64> =
         connection.optional(&FIND_PURGED_CANDIDATE, &[kind.into(), repository.into(), id.into()]).await?;
     Ok(found.is_some())
+}
+
+/// Has the sweeper look at a candidate again after `until`.
+pub(crate) async fn postpone(
+    connection: &mut Connection<'_>,
+    candidate: Candidate,
+    until: Timestamp,
+) -> Result<(), Error> {
+    let (kind, repository, id) = candidate.key();
+    let row = [until.into(), kind.into(), repository.into(), id.into()];
+    connection.execute(&POSTPONE_CANDIDATE, &row).await?;
+    Ok(())
 }
 
 /// It is none any more.

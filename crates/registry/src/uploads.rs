@@ -40,6 +40,7 @@ impl Registry {
     /// Opens a session whose bytes are hashed by `algorithm` as they arrive. The digest at its end may name another one, at the
     /// cost of reading them once more.
     pub async fn start_upload(&self, permit: &Permit<Push>, algorithm: Algorithm) -> Result<UploadId, Error> {
+        self.require_room(Placement::default()).await?;
         Ok(self.start(permit.repository(), algorithm).await?.0)
     }
 
@@ -61,7 +62,6 @@ impl Registry {
 
     async fn start(&self, repository: &RepositoryName, algorithm: Algorithm) -> Result<(UploadId, Epoch), Error> {
         self.0.validation.check_name(repository)?;
-        self.0.disk.require_room(0).await?;
         let upload = self.0.environment.upload_id();
         let start = StartUpload {
             repository: repository.clone(),

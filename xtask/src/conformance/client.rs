@@ -5,11 +5,11 @@
 
 use std::time::Duration;
 
+use ureq::Agent;
 use ureq::http::{Method, Request as HttpRequest, Response};
-use ureq::{Agent, SendBody};
 
 use super::target::{Target, TargetError};
-use crate::e2e::registry::Payload;
+use crate::e2e::registry::{Payload, exchange};
 
 /// Longer than any honest answer takes.
 const ANSWER_LIMIT: Duration = Duration::from_mins(1);
@@ -72,19 +72,8 @@ impl Client {
         for (name, value) in &request.headers {
             builder = builder.header(*name, value);
         }
-        let sent = match request.body {
-            None => builder.body(()).map_err(Into::into).and_then(|request| self.agent.run(request)),
-            Some(Payload::Sized(bytes)) => {
-                builder.body(bytes).map_err(Into::into).and_then(|request| self.agent.run(request))
-            }
-            Some(Payload::Chunked(mut bytes)) => builder
-                .body(SendBody::from_reader(&mut bytes))
-                .map_err(Into::into)
-                .and_then(|request| self.agent.run(request)),
-        };
-        let (head, mut body) = sent.map_err(ClientError::from)?.into_parts();
-        let body = body.with_config().limit(u64::MAX).read_to_vec().map_err(ClientError::Broken)?;
-        Ok(Answer { head: Response::from_parts(head, ()), body })
+        let (head, body) = exchange(&self.agent, builder, request.body)?;
+        Ok(Answer { head, body })
     }
 }
 

@@ -5,8 +5,9 @@
 
 use std::time::Duration;
 
+use ureq::http::request::Builder;
 use ureq::http::{Method, Request, Response, Uri};
-use ureq::{Agent, Body, SendBody};
+use ureq::{Agent, SendBody};
 
 use super::digest;
 use super::images::{DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST};
@@ -183,19 +184,8 @@ impl Registry {
         for (name, value) in headers {
             builder = builder.header(*name, *value);
         }
-        let answer = match payload {
-            None => builder.body(()).map_err(Into::into).and_then(|request| self.agent.run(request)),
-            Some(Payload::Sized(bytes)) => {
-                builder.body(bytes).map_err(Into::into).and_then(|request| self.agent.run(request))
-            }
-            Some(Payload::Chunked(mut bytes)) => builder
-                .body(SendBody::from_reader(&mut bytes))
-                .map_err(Into::into)
-                .and_then(|request| self.agent.run(request)),
-        };
-        let (parts, mut body) = answer.map_err(broken)?.into_parts();
-        let body = read_whole(&mut body).map_err(broken)?;
-        Ok(Answer { request, response: Response::from_parts(parts, ()), body })
+        let (response, body) = exchange(&self.agent, builder, payload).map_err(broken)?;
+        Ok(Answer { request, response, body })
     }
 }
 
@@ -237,8 +227,20 @@ impl Answer {
     }
 }
 
-fn read_whole(body: &mut Body) -> Result<Vec<u8>, ureq::Error> {
-    body.with_config().limit(u64::MAX).read_to_vec()
+/// Sends a request with what it carries, and reads the answer to its end.
+pub(crate) fn exchange(
+    agent: &Agent,
+    request: Builder,
+    payload: Option<Payload<'_>>,
+) -> Result<(Response<()>, Vec<u8>), ureq::Error> {
+    let answer = match payload {
+        None => agent.run(request.body(())?)?,
+        Some(Payload::Sized(bytes)) => agent.run(request.body(bytes)?)?,
+        Some(Payload::Chunked(mut bytes)) => agent.run(request.body(SendBody::from_reader(&mut bytes))?)?,
+    };
+    let (head, mut body) = answer.into_parts();
+    let body = body.with_config().limit(u64::MAX).read_to_vec()?;
+    Ok((Response::from_parts(head, ()), body))
 }
 
 /// `host:port` of a registry on this machine, from what a person wrote. Other machines are refused: the suite is a load test.

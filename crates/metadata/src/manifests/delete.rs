@@ -5,10 +5,9 @@
 //! as a referrer, by its live subject. All that goes says which deletion it went with.
 
 use cargohold_oci::{Digest, RepositoryName};
-use serde_json::json;
 
 use crate::{
-    Candidate, Error, Grace, ManifestId, RepositoryId, repositories,
+    Candidate, Error, Grace, ManifestId, RepositoryId, ids, repositories,
     statement::{locks, statements},
     sweep_candidates, tags,
     transaction::{Tx, sealed::Run},
@@ -119,7 +118,7 @@ impl DeleteManifest {
         root: ManifestId,
         fallen: &[ManifestId],
     ) -> Result<(usize, Vec<ManifestId>), Error> {
-        let list = list(fallen);
+        let list = ids::list(fallen.iter().map(|manifest| manifest.0));
         let removed = tags::remove_with_manifests(tx, repository, root, &list, self.window.now).await?;
         let mut let_go: Vec<ManifestId> = removed.iter().map(|tag| tag.manifest).collect();
         let_go.extend(tx.connection.all::<ManifestId>(&FIND_CHILDREN, &[list.as_str().into()]).await?);
@@ -139,14 +138,8 @@ impl DeleteManifest {
             return Ok(Vec::new());
         }
         let mark = [self.window.now.into(), root.into()];
-        let list = list(let_go);
+        let list = ids::list(let_go.iter().map(|manifest| manifest.0));
         tx.connection.lock(&LOCK_MANIFESTS, &[list.as_str().into()]).await?;
         tx.connection.all(&MARK_UNHELD_MANIFESTS, &[mark[0], mark[1], list.as_str().into()]).await
     }
-}
-
-/// Manifests as one parameter.
-fn list(manifests: &[ManifestId]) -> String {
-    let manifests = manifests.iter().map(|manifest| json!({ "id": manifest.0 })).collect();
-    serde_json::Value::Array(manifests).to_string()
 }

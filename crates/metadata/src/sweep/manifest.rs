@@ -2,12 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::json;
-
 use super::{SweepTimes, Swept, Times};
 use crate::{
     BlobId, Candidate, Error, ManifestId, PayloadId, RepositoryId, Timestamp,
     connection::{FromRow, Row},
+    ids,
     statement::{locks, statements},
     sweep_candidates,
     transaction::Tx,
@@ -110,7 +109,7 @@ pub(super) async fn remove(
     tx.connection.execute(&UNRESOLVE_CHILD_REFERENCES, &[manifest.into(), repository.into()]).await?;
     tx.connection.execute(&DELETE_MANIFEST, &[manifest.into()]).await?;
     sweep_candidates::note(&mut tx.connection, Candidate::Payload(payload), times.review(times.now)).await?;
-    let links = list(&blobs);
+    let links = ids::list(blobs.iter().copied());
     tx.connection.lock(&LOCK_FREED_LINKS, &[repository.into(), links.as_str().into()]).await?;
     let freed = [times.now.into(), repository.into(), links.as_str().into()];
     let freed: Vec<BlobId> = tx.connection.all(&FREE_LINKS, &freed).await?;
@@ -122,9 +121,4 @@ pub(super) async fn remove(
     }
     let freed = freed.into_iter().map(|blob| Candidate::Link(repository, blob));
     sweep_candidates::note_all(&mut tx.connection, freed, times.review(times.now.plus(times.grace))).await
-}
-
-/// Blobs as one parameter.
-fn list(blobs: &BTreeSet<i64>) -> String {
-    serde_json::Value::Array(blobs.iter().map(|blob| json!({ "id": blob })).collect()).to_string()
 }

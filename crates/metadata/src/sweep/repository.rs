@@ -3,12 +3,11 @@
 //! What a deleted one has goes in steps of a bounded size, one transaction each: manifests, then links, then uploads, then the history
 //! of its tags, and the repository's row last.
 
-use serde_json::json;
-
 use super::{SweepTimes, Swept, Times, link, manifest};
 use crate::{
     BlobId, Candidate, Error, ManifestId, PayloadId, RepositoryId, Timestamp,
     connection::{FromRow, Row},
+    ids,
     statement::{locks, statements},
     transaction::Tx,
 };
@@ -113,7 +112,7 @@ async fn remove(tx: &mut Tx<'_>, repository: RepositoryId) -> Result<Swept, Erro
 /// Removes a part of what a repository has. True if there is nothing left.
 async fn empty_a_step(tx: &mut Tx<'_>, repository: RepositoryId, times: &Times) -> Result<bool, Error> {
     let manifests: Vec<Manifest> = tx.connection.all(&LIST_MANIFESTS, &[repository.into(), MANIFESTS.into()]).await?;
-    let payloads = list(manifests.iter().map(|manifest| manifest.payload.0));
+    let payloads = ids::list(manifests.iter().map(|manifest| manifest.payload.0));
     tx.connection.lock(&LOCK_PAYLOADS_OF_REPOSITORY, &[payloads.as_str().into()]).await?;
     for found in &manifests {
         tx.connection.execute(&DELETE_TAGS_OF_MANIFEST, &[repository.into(), found.id.into()]).await?;
@@ -123,7 +122,7 @@ async fn empty_a_step(tx: &mut Tx<'_>, repository: RepositoryId, times: &Times) 
         return Ok(false);
     }
     let links: Vec<BlobId> = tx.connection.all(&LIST_LINKS, &[repository.into(), ROWS.into()]).await?;
-    let blobs = list(links.iter().map(|blob| blob.0));
+    let blobs = ids::list(links.iter().map(|blob| blob.0));
     tx.connection.lock(&LOCK_BLOBS_OF_REPOSITORY, &[blobs.as_str().into()]).await?;
     for blob in &links {
         link::remove(tx, repository, *blob, times).await?;
@@ -134,9 +133,4 @@ async fn empty_a_step(tx: &mut Tx<'_>, repository: RepositoryId, times: &Times) 
     let uploads = tx.connection.execute(&DELETE_UPLOADS_OF_REPOSITORY, &rows).await?;
     let history = tx.connection.execute(&DELETE_HISTORY_OF_REPOSITORY, &rows).await?;
     Ok(links.is_empty() && uploads == 0 && history == 0)
-}
-
-/// Ids as one parameter.
-fn list(ids: impl Iterator<Item = i64>) -> String {
-    serde_json::Value::Array(ids.map(|id| json!({ "id": id })).collect()).to_string()
 }

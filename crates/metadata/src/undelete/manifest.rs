@@ -1,13 +1,12 @@
 //! A manifest, with all that its deletion took along.
 
 use cargohold_oci::{Digest, RepositoryName};
-use serde_json::json;
 
 use super::{NotUndeleted, Undeleted, Window};
 use crate::{
     BlobId, Candidate, Error, ManifestId, RepositoryId, Timestamp, arrivals,
     connection::{FromRow, Row},
-    repositories,
+    ids, repositories,
     statement::statements,
     sweep_candidates,
     tags::{self, Place},
@@ -153,19 +152,14 @@ pub(super) async fn undelete(
     if purged || window.has_ended(at) {
         return Ok(Err(NotUndeleted::TooLate));
     }
-    let list = list(links.iter().map(|blob| blob.0));
+    let list = ids::list(links.iter().map(|blob| blob.0));
     tx.connection.execute(&UNMARK_LINKS, &[repository.into(), list.as_str().into()]).await?;
     tx.connection.execute(&RESOLVE_CONFIGS, &[list.as_str().into(), repository.into()]).await?;
     tx.connection.execute(&RESOLVE_BLOBS, &[repository.into(), list.as_str().into()]).await?;
-    let list = self::list(group.iter().map(|manifest| manifest.0));
+    let list = ids::list(group.iter().map(|manifest| manifest.0));
     tx.connection.execute(&UNMARK_MANIFESTS, &[list.as_str().into()]).await?;
     tx.connection.execute(&RESOLVE_CHILDREN, &[repository.into(), list.as_str().into()]).await?;
     let tags: Vec<Place> = tx.connection.all(&LIST_TAGS_OF_GROUP, &[root.into(), at.into()]).await?;
     let tags = tags::restore(tx, repository, &tags, window.now).await?;
     Ok(Ok(Undeleted { manifests: group.len(), tags }))
-}
-
-/// Ids as one parameter.
-fn list(ids: impl Iterator<Item = i64>) -> String {
-    serde_json::Value::Array(ids.map(|id| json!({ "id": id })).collect()).to_string()
 }
