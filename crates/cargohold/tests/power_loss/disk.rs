@@ -88,8 +88,6 @@ struct File {
 #[derive(Clone, Debug)]
 struct Naming {
     sets: Vec<(Name, Option<Node>)>,
-    /// The folder whose sync makes it durable.
-    folder: usize,
     synced: bool,
 }
 
@@ -125,16 +123,14 @@ impl Disk {
             }
             Kind::SyncFolder => {
                 let folder = self.folder(path);
-                self.namings
-                    .iter_mut()
-                    .filter(|naming| naming.folder == folder)
-                    .for_each(|naming| naming.synced = true);
+                for naming in self.namings.iter_mut().filter(|naming| naming.is_in(folder)) {
+                    naming.synced = true;
+                }
             }
             Kind::Rename { from } => {
                 let file = self.file(from);
                 let (gone, come) = (self.place(from), self.place(path));
-                let folder = come.0;
-                self.set(folder, vec![(gone, None), (come, Some(Node::File(file)))]);
+                self.set(vec![(gone, None), (come, Some(Node::File(file)))]);
             }
             Kind::Link { from } => {
                 let file = self.file(from);
@@ -143,7 +139,7 @@ impl Disk {
             Kind::Remove => {
                 assert!(self.find(path).is_some(), "{} is removed and not there", path.display());
                 let place = self.place(path);
-                self.set(place.0, vec![(place, None)]);
+                self.set(vec![(place, None)]);
             }
         }
     }
@@ -176,17 +172,17 @@ impl Disk {
 
     fn name(&mut self, path: &Path, node: Node) {
         let place = self.place(path);
-        self.set(place.0, vec![(place, Some(node))]);
+        self.set(vec![(place, Some(node))]);
     }
 
-    fn set(&mut self, folder: usize, sets: Vec<(Name, Option<Node>)>) {
+    fn set(&mut self, sets: Vec<(Name, Option<Node>)>) {
         for (name, node) in &sets {
             match node {
                 Some(node) => self.now.insert(name.clone(), *node),
                 None => self.now.remove(name),
             };
         }
-        self.namings.push(Naming { sets, folder, synced: false });
+        self.namings.push(Naming { sets, synced: false });
     }
 
     fn place(&self, path: &Path) -> Name {
@@ -217,6 +213,11 @@ impl Disk {
 }
 
 impl Naming {
+    /// Whether a sync of that folder makes it durable. What moves is in two, and gone from one only if it is in the other.
+    fn is_in(&self, folder: usize) -> bool {
+        self.sets.iter().any(|((of, _), _)| *of == folder)
+    }
+
     fn shares_a_name(&self, other: &Self) -> bool {
         self.sets.iter().any(|(name, _)| other.sets.iter().any(|(theirs, _)| name == theirs))
     }
@@ -363,11 +364,14 @@ mod tests {
     #[test]
     fn a_move_happens_whole_or_not_at_all() {
         let rename = Kind::Rename { from: "a".into() };
-        let mut disk = after(&[("f", Kind::MakeFolder), ("a", Kind::Open), ("", Kind::SyncFolder), ("f/a", rename)]);
+        let disk = after(&[("f", Kind::MakeFolder), ("a", Kind::Open), ("", Kind::SyncFolder), ("f/a", rename)]);
         assert_eq!(left(&disk, Survival::Nothing), file("a", b""));
         assert_eq!(left(&disk, Survival::Everything), file("f/a", b""));
-        disk.apply(&Change { path: "f".into(), kind: Kind::SyncFolder });
-        assert_eq!(left(&disk, Survival::Nothing), file("f/a", b""));
+        for either in ["f", ""] {
+            let mut disk = disk.clone();
+            disk.apply(&Change { path: either.into(), kind: Kind::SyncFolder });
+            assert_eq!(left(&disk, Survival::Nothing), file("f/a", b""), "{either:?}");
+        }
     }
 
     #[test]
