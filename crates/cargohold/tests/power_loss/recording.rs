@@ -355,9 +355,14 @@ impl Run {
 
     /// Ends the recording.
     pub(crate) fn stop(self) -> Recording {
-        let moments = self.journal.moments.lock().unwrap().clone();
+        // The process goes on. What it commits behind the last moment may rest on changes of the disk that are not in the recording.
+        let (moments, length) = {
+            let moments = self.journal.moments.lock().unwrap();
+            (moments.clone(), self.journal.length())
+        };
         let data = self.folder.path().join(DATA);
-        let log = fs::read(data.join("cargohold.db-wal")).unwrap();
+        let mut log = fs::read(data.join("cargohold.db-wal")).unwrap();
+        log.truncate(length);
         let database = fs::read(data.join("cargohold.db")).unwrap();
         assert!(database == self.database, "so much was written that the log was folded into the database");
         if let Some(process) = self.process {

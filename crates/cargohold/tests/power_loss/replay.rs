@@ -111,11 +111,11 @@ impl Recording {
 
     /// When it was and what was left, for people.
     pub(crate) fn describe(&self, state: &State) -> String {
-        let last: Vec<String> = (0..state.passed).rev().take(6).map(|number| self.line(number)).collect();
         let (name, survival) = (&self.name, &state.survival);
         let mut lines = format!("{name}: power lost after moment {}, left is {survival:?}\n", state.passed);
-        for line in last.iter().rev() {
-            lines = format!("{lines}    {line}\n");
+        // What went wrong may have begun long before.
+        for number in 0..state.passed {
+            lines = format!("{lines}    {}\n", self.line(number));
         }
         for (path, entry) in state.tree.iter() {
             if let crate::disk::Entry::File(_, bytes) = entry {
