@@ -14,6 +14,7 @@ mod full_disk;
 mod images;
 mod kill_loop;
 mod metadata;
+mod operator;
 mod podman;
 mod postgres;
 pub(crate) mod random;

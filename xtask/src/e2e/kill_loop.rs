@@ -1,7 +1,8 @@
 //! The kill loop: the server is killed (SIGKILL) at random moments while it is pushed to, deleted from and sweeps, and started again on
 //! the same data.
 //!
-//! What must hold after every start: all that was ever acknowledged and not deleted is there byte for byte; what was deleted is gone;
+//! What must hold after every start: all that was ever acknowledged and not deleted is there byte for byte; what was deleted is gone, comes
+//! back whole within its window, and never if it was purged;
 //! what was under way has happened whole or not at all; a tag points at what it was last moved to, or at a move that was under way; an
 //! interrupted request succeeds when it is repeated, and an interrupted upload goes on from where the server says that it stopped. A
 //! blob that no manifest refers to may have been swept where its time of grace is short, which it is in some of the rounds.
@@ -19,6 +20,7 @@ mod reads;
 mod recovery;
 mod register;
 mod times;
+mod undo;
 mod uploads;
 
 use std::fs;
@@ -35,7 +37,9 @@ use self::ledger::Ledger;
 use self::pusher::Pusher;
 use self::pushes::Client;
 use self::times::Times;
+use self::undo::{Doors, Undo};
 use super::command::Tool;
+use super::operator::Operator;
 use super::random::Random;
 use super::report::Report;
 use super::scratch::Scratch;
@@ -93,6 +97,9 @@ struct Life {
     pool: Pool,
     /// What each pusher puts into the shared repository.
     shared: Vec<Vec<Manifest>>,
+    /// What is deleted and comes back.
+    undo: Undo,
+    operator: Operator,
 }
 
 impl Life {
@@ -100,14 +107,17 @@ impl Life {
         let pool = Pool::new(seed);
         let mut random = Random::fork(seed, 1);
         let shared = (0..PUSHERS).map(|_| (0..SHARED_IMAGES).map(|_| pool.new_image(&mut random)).collect()).collect();
+        let data = folder.join("data");
         Self {
             installation,
             program: program.to_owned(),
-            data: folder.join("data"),
             seed,
             ledger: Ledger::default(),
+            undo: Undo::new(&pool),
             pool,
             shared,
+            operator: Operator::of(&data),
+            data,
         }
     }
 
@@ -123,11 +133,13 @@ impl Life {
     fn round(&self, number: u32, times: Times, random: &mut Random) -> Result<()> {
         let installation = times.set(&self.installation);
         self.ledger.begin_round(times.sweep_pushed_blobs());
+        self.undo.begin_round(times.end_windows());
         let mut server = installation.start()?;
         self.fsck()?;
         let registry = server.registry.clone();
         let client = Client { registry: &registry, ledger: &self.ledger, dawdle: times.dawdle() };
         client.check_and_make_good(random)?;
+        self.undo.check(self.doors(&server))?;
         self.push_until_killed(&mut server, client, number, random)?;
         // A start does work too, and may be killed as well.
         while random.one_in(3) {
@@ -158,6 +170,10 @@ impl Life {
                     threads.spawn(move || pusher.push_until_killed())
                 })
                 .collect();
+            let choices = Random::fork(self.seed, (u64::from(number) << 8) + 1 + PUSHERS as u64);
+            let (doors, killed_too) = (Doors { registry: client.registry, operator: &self.operator }, &killed);
+            let undo = threads.spawn(move || self.undo.go_on_until_killed(doors, killed_too, choices));
+            let pushers: Vec<_> = pushers.into_iter().chain([undo]).collect();
             let given_up = || pushers.iter().any(thread::ScopedJoinHandle::is_finished);
             let waited = self.ledger.wait_for(goal, PROGRESS_LIMIT, given_up);
             // Not always right after an answer: any instruction may be the last.
@@ -179,15 +195,18 @@ impl Life {
     /// Looks at everything, before and behind a stop that is no kill, and at what lies on the disk then.
     fn end(&self) -> Result<()> {
         self.ledger.begin_round(false);
+        self.undo.begin_round(false);
         let mut server = self.installation.start()?;
+        self.undo.check(self.doors(&server))?;
         self.client(&server).check_and_make_good(&mut Random::fork(self.seed, u64::MAX))?;
         stop(&mut server)?;
         let mut server = self.installation.start()?;
         self.fsck()?;
+        self.undo.check(self.doors(&server))?;
         self.client(&server).check_everything()?;
         stop(&mut server)?;
         self.fsck()?;
-        println!("kill-loop: {}", self.ledger.counts());
+        println!("kill-loop: {}; {} deleted, brought back or purged", self.ledger.counts(), self.undo.done());
         Ok(())
     }
 
@@ -196,6 +215,10 @@ impl Life {
         let root = "CARGOHOLD__STORAGE__FILESYSTEM__ROOTDIRECTORY";
         Tool::new(&self.program).argument("fsck").argument("--json").variable(root, &self.data).run::<&str>(&[])?;
         Ok(())
+    }
+
+    fn doors<'a>(&'a self, server: &'a Server) -> Doors<'a> {
+        Doors { registry: &server.registry, operator: &self.operator }
     }
 
     fn client<'a>(&'a self, server: &'a Server) -> Client<'a> {

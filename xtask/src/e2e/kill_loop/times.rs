@@ -37,6 +37,11 @@ impl Times {
         matches!(self, Self::Racing { .. })
     }
 
+    /// Whether what is deleted may be swept within the round.
+    pub(super) fn end_windows(self) -> bool {
+        !matches!(self, Self::Default)
+    }
+
     /// About as long as a blob stays that nothing refers to, where that is short.
     pub(super) fn dawdle(self) -> Duration {
         match self {
