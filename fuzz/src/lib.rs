@@ -6,6 +6,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod authorization;
 pub mod conditional;
 pub mod digest;
 mod input;
@@ -23,7 +24,8 @@ pub mod upload_headers;
 pub type Check = fn(&[u8]);
 
 /// Every target by its name, which its program, its corpus and its dictionary have too.
-pub const TARGETS: [(&str, Check); 10] = [
+pub const TARGETS: [(&str, Check); 11] = [
+    ("authorization", authorization::check),
     ("conditional", conditional::check),
     ("digest", digest::check),
     ("manifest", manifest::check),

@@ -23,6 +23,7 @@ mod report;
 pub(crate) mod scratch;
 pub(crate) mod server;
 pub(crate) mod service;
+mod sign_in;
 mod skopeo;
 pub(crate) mod tools;
 
@@ -42,6 +43,7 @@ use self::registry::{Registry, loopback_address};
 use self::report::Report;
 use self::scratch::Scratch;
 use self::server::Installation;
+use self::sign_in::Doors;
 
 pub(crate) const EXAMPLES: &str = "\
 Installs what is missing (Debian's packages, so as root; crane with Go into $CARGOHOLD_CACHE or ~/.cache/cargohold).
@@ -190,17 +192,22 @@ fn run_clients(target: &Target, groups: &BTreeSet<Group>, scratch: &Scratch, see
         Ok(images) => images,
         Err(error) => return report.flow("images", "are made", || Err(error)),
     };
-    let side_by_side = |registry: &Registry, report: &Report| {
+    let side_by_side = |registry: &Registry, doors: Option<&Doors>, report: &Report| {
         if let Some(images) = &images {
             let registry = &registry.below(&format!("run-{seed}"));
-            run_side_by_side(groups, Setting { registry, images, scratch, report });
+            run_side_by_side(groups, Setting { registry, doors, images, scratch, report });
         }
     };
     match target {
-        Target::Running(registry) => side_by_side(registry, report),
-        Target::Program(program) => {
-            with_server(program, scratch, report, |registry, report| side_by_side(registry, report));
-        }
+        Target::Running(registry) => side_by_side(registry, None, report),
+        Target::Program(program) => with_server(program, scratch, report, |registry, report| {
+            let doors = match Doors::open(program, scratch) {
+                Ok(doors) => doors,
+                Err(error) => return report.flow("server", "starts with passwords", || Err(error)),
+            };
+            side_by_side(registry, Some(&doors), report);
+            report.flow("server", "stops where it asked for passwords", || doors.close());
+        }),
         Target::Nothing => {}
     }
 }

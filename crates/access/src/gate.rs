@@ -1,26 +1,60 @@
-//! The gate, and the modes it can be in.
+//! The gate: who is asking, and what they may do.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, sync::Arc, time::SystemTime};
 
 use cargohold_oci::RepositoryName;
 
-use crate::permit::{CatalogPermit, OperatorPermit, Permit, PullAnywhere, Right};
+use crate::{
+    Credentials, Htpasswd, Scope, TokenKey,
+    htpasswd::Rejected,
+    permit::{CatalogPermit, OperatorPermit, Permit, PullAnywhere, Right},
+    scope::Action,
+    token::Claims,
+};
+
+/// Answers who may do what. Cheap to clone; all clones are the same gate.
+#[derive(Clone, Debug)]
+pub struct Gate(Mode);
 
 /// How callers are told apart.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
+#[derive(Clone, Debug)]
+enum Mode {
     /// Everybody on this machine may do everything. The registry listens where only this machine reaches it, and answers to
     /// this machine's names only: a browser here that a stranger's page sent is a stranger.
     ThisMachine,
     /// Everybody who can reach the registry may do everything. What keeps it safe is who can.
     Open,
+    /// Whoever has a password may do everything; what others may is said.
+    Passwords(Arc<Passwords>),
+}
+
+/// Who may do what where passwords are asked for.
+#[derive(Debug)]
+pub struct Passwords {
+    /// The users.
+    pub users: Arc<Htpasswd>,
+    /// What the browser says that asks for a password.
+    pub realm: String,
+    /// Whether those who show no password may read everything.
+    pub anonymous_pull: bool,
+    /// Signs the tokens.
+    pub key: TokenKey,
+    /// The time.
+    pub clock: fn() -> SystemTime,
 }
 
 /// Somebody who asks for something.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Caller {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caller(Who);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Who {
     /// Somebody who showed no credentials.
     Anonymous,
+    /// Somebody who showed a password.
+    User(String),
+    /// Somebody who showed a token.
+    Token { user: Option<String>, access: Arc<[Scope]> },
     /// Somebody who may open what only the registry's own user may open: the socket in its data folder, or that folder.
     Operator,
 }
@@ -34,6 +68,8 @@ pub struct Provenance<'r> {
     pub origin: Option<&'r str>,
     /// Whether it may change something.
     pub writes: bool,
+    /// Who says to have sent it: `Authorization`.
+    pub authorization: Option<&'r str>,
 }
 
 /// Why somebody is not let in at all.
@@ -54,61 +90,219 @@ pub enum Refusal {
         /// The page's site.
         origin: String,
     },
+    /// The credentials are not those of any user.
+    #[error("wrong user name or password")]
+    WrongPassword,
+    /// The header is nothing that could be checked.
+    #[error(transparent)]
+    Credentials(#[from] crate::CredentialsError),
+    /// The token is none of ours, its time is over, or its user has no such password any more.
+    #[error("the token is not valid, or not any more: fetch another")]
+    InvalidToken,
+    /// So many passwords are being checked that this one had to be left.
+    #[error("too many sign-ins at a time")]
+    Busy,
 }
 
-/// Answers who may do what.
+/// Why somebody may not do something: their credentials are missing, or not good for it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}", self.words())]
+pub struct Denied {
+    /// What would have been needed; none where any valid credentials do.
+    pub needed: Option<Scope>,
+    /// Whether a token was shown that is not good for it.
+    pub has_token: bool,
+}
+
+/// A token, and what it is good for.
 #[derive(Clone, Debug)]
-pub struct Gate {
-    mode: Mode,
+pub struct Granted {
+    /// The token.
+    pub token: String,
+    /// What it is good for, which may be less than what was asked for.
+    pub access: Vec<Scope>,
+    /// When it was made.
+    pub issued_at: SystemTime,
+}
+
+/// How credentials are asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Challenge<'g> {
+    /// A password with each request.
+    Basic {
+        /// What the browser says that asks for it.
+        realm: &'g str,
+    },
+    /// A token, which a password is exchanged for, or none.
+    Bearer,
 }
 
 impl Gate {
-    /// A gate in that mode.
-    pub const fn new(mode: Mode) -> Self {
-        Self { mode }
+    /// Everybody on this machine may do everything.
+    pub const fn this_machine() -> Self {
+        Self(Mode::ThisMachine)
     }
 
-    /// Who a request without credentials comes from.
-    pub fn admit(&self, request: Provenance<'_>) -> Result<Caller, Refusal> {
-        if let (Mode::ThisMachine, Some(host)) = (self.mode, request.host)
+    /// Everybody may do everything.
+    pub const fn open() -> Self {
+        Self(Mode::Open)
+    }
+
+    /// Those who have a password may do everything.
+    pub fn passwords(passwords: Passwords) -> Self {
+        Self(Mode::Passwords(Arc::new(passwords)))
+    }
+
+    /// Who a request comes from.
+    pub async fn admit(&self, request: Provenance<'_>) -> Result<Caller, Refusal> {
+        if let (Mode::ThisMachine, Some(host)) = (&self.0, request.host)
             && !names_this_machine(host)
         {
             return Err(Refusal::ForeignHost { host: host.to_owned() });
         }
-        match request.origin {
-            Some(origin) if request.writes && site(origin) != request.host => {
-                Err(Refusal::ForeignOrigin { origin: origin.to_owned() })
-            }
-            _ => Ok(Caller::Anonymous),
+        if let Some(origin) = request.origin
+            && request.writes
+            && site(origin) != request.host
+        {
+            return Err(Refusal::ForeignOrigin { origin: origin.to_owned() });
+        }
+        match (&self.0, request.authorization) {
+            (Mode::Passwords(passwords), Some(header)) => passwords.identify(Credentials::parse(header)?).await,
+            // Where everybody may do everything, nobody has to prove anything.
+            _ => Ok(Caller::ANONYMOUS),
+        }
+    }
+
+    /// Who shows this password, where passwords are asked for.
+    pub async fn sign_in(&self, user: &str, password: &str) -> Result<Caller, Refusal> {
+        let credentials = Credentials::Password { user: user.to_owned(), password: password.to_owned() };
+        match &self.0 {
+            Mode::Passwords(passwords) => passwords.identify(credentials).await,
+            Mode::ThisMachine | Mode::Open => Ok(Caller::ANONYMOUS),
+        }
+    }
+
+    /// How credentials are asked for; none where nobody needs any.
+    pub fn challenge(&self) -> Option<Challenge<'_>> {
+        match &self.0 {
+            Mode::ThisMachine | Mode::Open => None,
+            // Docker pulls without a password and pushes with one only if it is sent for a token.
+            Mode::Passwords(passwords) if passwords.anonymous_pull => Some(Challenge::Bearer),
+            Mode::Passwords(passwords) => Some(Challenge::Basic { realm: &passwords.realm }),
+        }
+    }
+
+    /// A token for what of `wanted` the caller may do. Only a password gets more than what everybody may.
+    pub fn token(&self, caller: &Caller, wanted: Vec<Scope>) -> Result<Granted, Denied> {
+        let denied = Denied { needed: None, has_token: false };
+        let Mode::Passwords(passwords) = &self.0 else { return Err(denied) };
+        let user = match &caller.0 {
+            Who::User(user) => Some(user.clone()),
+            Who::Anonymous | Who::Token { .. } | Who::Operator => None,
+        };
+        let access: Vec<Scope> = match user {
+            Some(_) => wanted,
+            None if passwords.anonymous_pull => wanted.iter().filter_map(Scope::reading).collect(),
+            None => return Err(denied),
+        };
+        let password = user.as_deref().and_then(|user| passwords.users.version(user));
+        let claims = Claims { user, password, access: access.clone(), until: 0 };
+        let issued_at = (passwords.clock)();
+        Ok(Granted { token: passwords.key.sign(claims, issued_at), access, issued_at })
+    }
+
+    /// Whether the caller may know that there is a registry: clients ask that to find out whether their credentials are right.
+    pub fn greet(&self, caller: &Caller) -> Result<(), Denied> {
+        match (&self.0, &caller.0) {
+            (Mode::Passwords(_), Who::Anonymous) => Err(Denied { needed: None, has_token: false }),
+            _ => Ok(()),
         }
     }
 
     /// The permit to see and steer the registry itself, if the caller may.
-    pub fn operator(&self, caller: Caller) -> Option<OperatorPermit> {
-        match caller {
-            Caller::Operator => Some(OperatorPermit::new()),
-            Caller::Anonymous => None,
-        }
+    pub fn operator(&self, caller: &Caller) -> Option<OperatorPermit> {
+        (caller.0 == Who::Operator).then(OperatorPermit::new)
     }
 
     /// The permit to see which repositories there are.
-    pub fn catalog(&self, caller: Caller) -> CatalogPermit {
-        match (self.mode, caller) {
-            (_, Caller::Operator) | (Mode::ThisMachine | Mode::Open, Caller::Anonymous) => CatalogPermit::new(),
-        }
+    pub fn catalog(&self, caller: &Caller) -> Result<CatalogPermit, Denied> {
+        self.allow(caller, Scope::catalog()).map(|()| CatalogPermit::new())
     }
 
     /// The permit to read from every repository, if the caller may.
-    pub fn pull_anywhere(&self, caller: Caller) -> Option<PullAnywhere> {
-        match (self.mode, caller) {
-            (_, Caller::Operator) | (Mode::ThisMachine | Mode::Open, Caller::Anonymous) => Some(PullAnywhere::new()),
-        }
+    pub fn pull_anywhere(&self, caller: &Caller) -> Option<PullAnywhere> {
+        let may = match (&self.0, &caller.0) {
+            (Mode::ThisMachine | Mode::Open, _)
+            | (_, Who::Operator | Who::User(_) | Who::Token { user: Some(_), .. }) => true,
+            (Mode::Passwords(passwords), Who::Anonymous | Who::Token { user: None, .. }) => passwords.anonymous_pull,
+        };
+        may.then(PullAnywhere::new)
     }
 
     /// The permit for `R` on a repository, whether or not there is one of that name.
-    pub fn permit<R: Right>(&self, caller: Caller, repository: RepositoryName) -> Permit<R> {
-        match (self.mode, caller) {
-            (_, Caller::Operator) | (Mode::ThisMachine | Mode::Open, Caller::Anonymous) => Permit::new(repository),
+    pub fn permit<R: Right>(&self, caller: &Caller, repository: RepositoryName) -> Result<Permit<R>, Denied> {
+        // What adds also looks whether it is there: clients ask for both.
+        let actions: &[Action] = if R::ACTION == Action::Push { &[Action::Pull, Action::Push] } else { &[R::ACTION] };
+        self.allow(caller, Scope::of(&repository, actions)).map(|()| Permit::new(repository))
+    }
+
+    fn allow(&self, caller: &Caller, needed: Scope) -> Result<(), Denied> {
+        let (may, has_token) = match (&self.0, &caller.0) {
+            (Mode::ThisMachine | Mode::Open, _) | (_, Who::Operator | Who::User(_)) => (true, false),
+            (Mode::Passwords(passwords), Who::Anonymous) => {
+                (passwords.anonymous_pull && needed.reading().as_ref() == Some(&needed), false)
+            }
+            (Mode::Passwords(_), Who::Token { access, .. }) => (access.iter().any(|scope| scope.covers(&needed)), true),
+        };
+        if may { Ok(()) } else { Err(Denied { needed: Some(needed), has_token }) }
+    }
+}
+
+impl Passwords {
+    async fn identify(&self, credentials: Credentials) -> Result<Caller, Refusal> {
+        match credentials {
+            Credentials::Password { user, password } => match self.users.check(&user, &password).await {
+                Ok(()) => Ok(Caller(Who::User(user))),
+                Err(Rejected::Wrong) => Err(Refusal::WrongPassword),
+                Err(Rejected::Busy) => Err(Refusal::Busy),
+            },
+            Credentials::Token(token) => {
+                let Claims { user, password, access, .. } =
+                    self.key.read(&token, (self.clock)()).ok_or(Refusal::InvalidToken)?;
+                let is_current = match &user {
+                    Some(user) => password.is_some() && self.users.version(user) == password,
+                    None => self.anonymous_pull,
+                };
+                if !is_current {
+                    return Err(Refusal::InvalidToken);
+                }
+                Ok(Caller(Who::Token { user, access: access.into() }))
+            }
+        }
+    }
+}
+
+impl Caller {
+    /// Somebody who showed no credentials.
+    pub const ANONYMOUS: Self = Self(Who::Anonymous);
+    /// Whoever may open what only the registry's own user may open.
+    pub const OPERATOR: Self = Self(Who::Operator);
+
+    /// Their name, if they have one.
+    pub fn name(&self) -> Option<&str> {
+        match &self.0 {
+            Who::User(user) | Who::Token { user: Some(user), .. } => Some(user),
+            Who::Anonymous | Who::Token { user: None, .. } | Who::Operator => None,
+        }
+    }
+}
+
+impl Denied {
+    fn words(&self) -> String {
+        match &self.needed {
+            Some(needed) if self.has_token => format!("the token is not good for {needed}: fetch one that is"),
+            Some(needed) => format!("sign in to do this: {needed}"),
+            None => "sign in to use this registry".to_owned(),
         }
     }
 }
@@ -132,70 +326,4 @@ fn site(origin: &str) -> Option<&str> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{Pull, Push};
-
-    fn to(host: &str) -> Provenance<'_> {
-        Provenance { host: Some(host), ..Provenance::default() }
-    }
-
-    #[test]
-    fn whoever_is_let_in_may_pull_and_push_what_they_asked_for() {
-        for mode in [Mode::ThisMachine, Mode::Open] {
-            let gate = Gate::new(mode);
-            let name: RepositoryName = "team/app".parse().unwrap();
-            let caller = gate.admit(to("localhost:5000")).unwrap();
-            assert_eq!(gate.permit::<Pull>(caller, name.clone()).repository(), &name);
-            assert_eq!(format!("{:?}", gate.permit::<Push>(caller, name)), "Permit(push team/app)");
-        }
-    }
-
-    #[test]
-    fn only_the_operator_steers_the_registry() {
-        for mode in [Mode::ThisMachine, Mode::Open] {
-            assert!(Gate::new(mode).operator(Caller::Anonymous).is_none());
-            assert!(Gate::new(mode).operator(Caller::Operator).is_some());
-        }
-    }
-
-    #[test]
-    fn a_registry_for_this_machine_answers_to_its_names_only() {
-        let gate = Gate::new(Mode::ThisMachine);
-        for host in [
-            "localhost",
-            "localhost:5000",
-            "LOCALHOST.:1",
-            "a.localhost:80",
-            "127.0.0.1:5000",
-            "127.9.9.9",
-            "[::1]:5000",
-            "[::ffff:127.0.0.1]:1",
-        ] {
-            assert_eq!(gate.admit(to(host)), Ok(Caller::Anonymous), "{host}");
-        }
-        for host in
-            ["example.com", "localhost.example.com:5000", "192.0.2.1:5000", "[2001:db8::1]:5000", "notlocalhost", ""]
-        {
-            assert!(matches!(gate.admit(to(host)), Err(Refusal::ForeignHost { .. })), "{host}");
-            assert!(Gate::new(Mode::Open).admit(to(host)).is_ok(), "{host}");
-        }
-        assert!(gate.admit(Provenance::default()).is_ok(), "HTTP/1.0 names no host, and no browser speaks it");
-    }
-
-    #[test]
-    fn a_page_of_another_site_writes_nothing() {
-        let from = |origin, writes| Provenance { host: Some("localhost:5000"), origin: Some(origin), writes };
-        for mode in [Mode::ThisMachine, Mode::Open] {
-            let gate = Gate::new(mode);
-            for origin in ["http://example.com", "null", "http://localhost:8080"] {
-                assert!(matches!(gate.admit(from(origin, true)), Err(Refusal::ForeignOrigin { .. })), "{origin}");
-                assert!(
-                    gate.admit(from(origin, false)).is_ok(),
-                    "{origin} reads nothing either: the browser keeps it from the answer"
-                );
-            }
-            assert!(gate.admit(from("http://localhost:5000", true)).is_ok());
-        }
-    }
-}
+mod tests;

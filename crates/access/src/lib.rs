@@ -12,8 +12,16 @@
 
 #![forbid(unsafe_code)]
 
+mod credentials;
 mod gate;
+mod htpasswd;
 mod permit;
+mod scope;
+mod token;
 
-pub use gate::{Caller, Gate, Mode, Provenance, Refusal};
+pub use credentials::{Credentials, CredentialsError};
+pub use gate::{Caller, Challenge, Denied, Gate, Granted, Passwords, Provenance, Refusal};
+pub use htpasswd::{Htpasswd, HtpasswdError};
 pub use permit::{CatalogPermit, Delete, OperatorPermit, Permit, Pull, PullAnywhere, Push, Right};
+pub use scope::{Action, Scope};
+pub use token::{TOKEN_LIFETIME, TokenKey};

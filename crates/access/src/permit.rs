@@ -4,10 +4,12 @@ use std::{fmt, marker::PhantomData};
 
 use cargohold_oci::RepositoryName;
 
+use crate::scope::Action;
+
 /// A right to one kind of operation. Sealed: the rights are those of this module.
 pub trait Right: sealed::Sealed + Send + Sync + 'static {
-    /// The word for it in messages and token scopes.
-    const NAME: &'static str;
+    /// What it is called in tokens and messages.
+    const ACTION: Action;
 }
 
 mod sealed {
@@ -15,7 +17,7 @@ mod sealed {
 }
 
 macro_rules! right {
-    ($($(#[$doc:meta])* $right:ident = $name:literal;)+) => {$(
+    ($($(#[$doc:meta])* $right:ident = $action:expr;)+) => {$(
         $(#[$doc])*
         #[derive(Debug)]
         pub enum $right {}
@@ -23,18 +25,18 @@ macro_rules! right {
         impl sealed::Sealed for $right {}
 
         impl Right for $right {
-            const NAME: &'static str = $name;
+            const ACTION: Action = $action;
         }
     )+};
 }
 
 right! {
     /// To read manifests, tags and blobs.
-    Pull = "pull";
+    Pull = Action::Pull;
     /// To add manifests, tags and blobs.
-    Push = "push";
+    Push = Action::Push;
     /// To delete manifests, tags and blobs.
-    Delete = "delete";
+    Delete = Action::Delete;
 }
 
 /// Leave to do `R` to one repository. Only [`Gate`](crate::Gate) makes them.
@@ -63,7 +65,7 @@ impl<R: Right> Clone for Permit<R> {
 
 impl<R: Right> fmt::Debug for Permit<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Permit({} {})", R::NAME, self.repository)
+        write!(f, "Permit({} {})", R::ACTION.name(), self.repository)
     }
 }
 

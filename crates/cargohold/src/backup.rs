@@ -46,7 +46,7 @@ pub(crate) fn run(backup: &Backup) -> anyhow::Result<()> {
         let keep = json!({ "keep_seconds": backup.keep.as_secs() });
         let answer = Operator::reach(&configuration).await?.ask(Method::POST, "/v1/backups", Some(&keep)).await?;
         let registry = open::open_beside(&configuration.root_directory, &configuration).await?;
-        let operator = management::operator(&configuration)?;
+        let operator = management::operator()?;
         write(file, |copy| Ok(registry.copy_facts_to(&operator, copy)?))?;
         anyhow::Ok(answer)
     })?;

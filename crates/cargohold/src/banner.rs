@@ -2,8 +2,11 @@
 
 use std::{fmt, net::SocketAddr, path::Path};
 
+use crate::configuration::Auth;
+
 pub(crate) struct Banner<'b> {
     pub(crate) addr: SocketAddr,
+    pub(crate) auth: &'b Auth,
     pub(crate) data: &'b Path,
     /// What this machine is called, for others to reach it.
     pub(crate) machine: &'b str,
@@ -11,11 +14,16 @@ pub(crate) struct Banner<'b> {
 
 impl fmt::Display for Banner<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { addr, data, machine } = self;
+        let Self { addr, auth, data, machine } = self;
         // Docker takes a registry on this machine without TLS under either name.
         let name = if addr.ip().is_loopback() { "localhost" } else { machine };
         let host = format!("{name}:{}", addr.port());
-        let reach = if addr.ip().is_loopback() { "this machine only" } else { "everybody who reaches this address" };
+        let reach = match (&auth.htpasswd, auth.anonymous_pull) {
+            (Some(_), false) => "those with a password",
+            (Some(_), true) => "those with a password; everybody may pull",
+            (None, _) if addr.ip().is_loopback() => "this machine only",
+            (None, _) => "everybody who reaches this address",
+        };
         writeln!(f, "Cargohold {} is ready.", env!("CARGO_PKG_VERSION"))?;
         writeln!(f)?;
         writeln!(f, "  Registry   http://{addr}")?;
@@ -24,6 +32,9 @@ impl fmt::Display for Banner<'_> {
         writeln!(f)?;
         writeln!(f, "Push your first image from another terminal (the README has a way without the internet):")?;
         writeln!(f)?;
+        if auth.htpasswd.is_some() {
+            writeln!(f, "  docker login {host}")?;
+        }
         writeln!(f, "  docker pull hello-world")?;
         writeln!(f, "  docker tag hello-world {host}/hello-world")?;
         writeln!(f, "  docker push {host}/hello-world")?;
@@ -36,16 +47,25 @@ impl fmt::Display for Banner<'_> {
 mod tests {
     use super::*;
 
+    fn banner(addr: &str, auth: &Auth) -> String {
+        Banner { addr: addr.parse().unwrap(), auth, data: Path::new("/srv/data"), machine: "ship" }.to_string()
+    }
+
     #[test]
     fn other_machines_are_told_a_name() {
-        let banner = Banner { addr: "0.0.0.0:5000".parse().unwrap(), data: Path::new("/srv/data"), machine: "ship" };
-        assert!(banner.to_string().contains("docker push ship:5000/hello-world"));
+        assert!(banner("0.0.0.0:5000", &Auth::default()).contains("docker push ship:5000/hello-world"));
+    }
+
+    #[test]
+    fn those_with_a_password_are_told_to_sign_in() {
+        let auth = Auth { htpasswd: Some("/etc/htpasswd".into()), ..Auth::default() };
+        let told = banner("0.0.0.0:5000", &auth);
+        assert!(told.contains("those with a password") && told.contains("docker login ship:5000"), "{told}");
     }
 
     #[test]
     fn says_where_it_is_and_how_to_push() {
-        let banner = Banner { addr: "127.0.0.1:5001".parse().unwrap(), data: Path::new("/srv/data"), machine: "ship" }
-            .to_string();
+        let banner = banner("127.0.0.1:5001", &Auth::default());
         for line in
             ["http://127.0.0.1:5001", "this machine only", "/srv/data", "docker push localhost:5001/hello-world"]
         {

@@ -23,7 +23,6 @@ use std::{
     time::Duration,
 };
 
-use cargohold_access::Mode;
 use cargohold_http::{Limits, ServerOptions};
 use cargohold_registry::{Lifetimes, Scrub, Validation};
 
@@ -41,7 +40,7 @@ pub(crate) struct Configuration {
     /// Where it listens.
     pub(crate) addr: SocketAddr,
     /// How callers are told apart.
-    pub(crate) auth: Mode,
+    pub(crate) auth: Auth,
     /// The data folder.
     pub(crate) root_directory: PathBuf,
     /// How much of its disk is kept free, in bytes.
@@ -60,12 +59,31 @@ pub(crate) struct Configuration {
     pub(crate) warnings: Vec<String>,
 }
 
+/// How callers are told apart, as it was said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Auth {
+    /// Everybody who reaches the registry may do everything.
+    pub(crate) open: bool,
+    /// The file with those who may.
+    pub(crate) htpasswd: Option<PathBuf>,
+    /// What people are told that a password is for.
+    pub(crate) realm: String,
+    /// Whether those who show no password may read everything.
+    pub(crate) anonymous_pull: bool,
+}
+
+impl Default for Auth {
+    fn default() -> Self {
+        Self { open: false, htpasswd: None, realm: "Registry".to_owned(), anonymous_pull: false }
+    }
+}
+
 impl Default for Configuration {
     /// A registry for this machine alone.
     fn default() -> Self {
         Self {
             addr: SocketAddr::from((Ipv4Addr::LOCALHOST, 5000)),
-            auth: Mode::ThisMachine,
+            auth: Auth::default(),
             root_directory: PathBuf::from("./cargohold-data"),
             // Enough for the facts about many deletions, which is what gives space back.
             reserve: 64 << 20,
@@ -110,18 +128,29 @@ impl Configuration {
             }
         }
         if problems.is_empty() {
-            problems.extend(configuration.exposed(&layers));
+            problems.extend(configuration.exposed(&layers).or_else(|| configuration.contradicts(&layers)));
         }
         if problems.is_empty() { Ok(configuration) } else { Err(ConfigurationError::new(problems)) }
     }
 
     /// An address that others reach needs a word about who may do what.
     fn exposed(&self, layers: &Layers) -> Option<Problem> {
-        if self.auth != Mode::ThisMachine || self.addr.ip().to_canonical().is_loopback() {
+        if self.auth.open || self.auth.htpasswd.is_some() || self.addr.ip().to_canonical().is_loopback() {
             return None;
         }
         let origin = layers.said("http.addr").map_or(Origin::Default, |(origin, _)| origin.clone());
         Some(Problem { origin, fault: Fault::Exposed { addr: self.addr } })
+    }
+
+    /// Either everybody may do everything, or those with a password; what is said about the others needs some with one.
+    fn contradicts(&self, layers: &Layers) -> Option<Problem> {
+        let said = |key| layers.said(key).map_or(Origin::Default, |(origin, _)| origin.clone());
+        let Auth { open, htpasswd, anonymous_pull, .. } = &self.auth;
+        match (open, htpasswd.is_some(), anonymous_pull) {
+            (true, true, _) => Some(Problem { origin: said("auth"), fault: Fault::OpenWithPasswords }),
+            (_, false, true) => Some(Problem { origin: said("auth.anonymous"), fault: Fault::AnonymousAlone }),
+            _ => None,
+        }
     }
 }
 

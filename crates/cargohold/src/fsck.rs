@@ -47,7 +47,7 @@ pub(crate) fn run(fsck: &Fsck) -> anyhow::Result<ExitCode> {
             Some(folder) => open::open(folder, &configuration).await?,
             None => open::open_beside(root, &configuration).await?,
         };
-        let operator = management::operator(&configuration)?;
+        let operator = management::operator()?;
         let how = HowToCheck { read: !fsck.quick, repair: fsck.repair };
         let checked = registry.check(&operator, how, &|checking| progress.tell(checking)).await?;
         registry.close().await;

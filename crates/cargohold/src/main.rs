@@ -6,6 +6,7 @@ mod backup;
 mod banner;
 mod configuration;
 mod data_folder;
+mod doors;
 mod fsck;
 mod logging;
 mod management;

@@ -41,7 +41,7 @@ impl Operator {
             Err(error) if is_nobody(&error) => {
                 let folder = DataFolder::claim(root)?;
                 let registry = open::open(&folder, configuration).await?;
-                Way::Stopped(Box::new(Management::new(registry, Gate::new(configuration.auth))), folder)
+                Way::Stopped(Box::new(Management::new(registry, Gate::this_machine())), folder)
             }
             Err(error) => {
                 return Err(
@@ -97,8 +97,8 @@ pub(crate) fn run<T>(command: impl Future<Output = anyhow::Result<T>>) -> anyhow
 }
 
 /// Leave to see and steer the registry itself: whoever may open its data folder is its operator.
-pub(crate) fn operator(configuration: &Configuration) -> anyhow::Result<OperatorPermit> {
-    Gate::new(configuration.auth).operator(Caller::Operator).context("not the operator")
+pub(crate) fn operator() -> anyhow::Result<OperatorPermit> {
+    Gate::this_machine().operator(&Caller::OPERATOR).context("not the operator")
 }
 
 /// The settings that a command goes by.

@@ -128,7 +128,7 @@ fn settle(
     };
     let checked = management::run(async {
         let registry = open::open_with(incoming, folder, configuration).await?;
-        let operator = management::operator(configuration)?;
+        let operator = management::operator()?;
         let checked = registry.settle_restored(&operator, keep_until, &tell).await?;
         registry.close().await;
         anyhow::Ok(checked)

@@ -18,7 +18,9 @@ use tokio::{
 };
 use uuid::Uuid;
 
-use crate::{banner::Banner, configuration::Configuration, data_folder::DataFolder, logging, management_socket, open};
+use crate::{
+    banner::Banner, configuration::Configuration, data_folder::DataFolder, doors, logging, management_socket, open,
+};
 
 /// Runs the registry until it is told to stop, with the settings of the file, if one is named, and of the environment.
 pub(crate) fn run(
@@ -31,13 +33,14 @@ pub(crate) fn run(
         tracing::warn!("{warning}");
     }
     raise_file_limit();
+    let gate = doors::gate(&configuration.auth)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     // First of all, so that a start that fails here leaves no folder behind.
     let listener = runtime
         .block_on(TcpListener::bind(configuration.addr))
         .map_err(|error| cannot_listen(configuration.addr, error))?;
     let folder = DataFolder::claim(&configuration.root_directory)?;
-    runtime.block_on(serve(listener, configuration, &folder))
+    runtime.block_on(serve(listener, configuration, gate, &folder))
 }
 
 /// Says what is wrong with an address, and what to do.
@@ -63,7 +66,12 @@ fn raise_file_limit() {
     }
 }
 
-async fn serve(listener: TcpListener, configuration: Configuration, folder: &DataFolder) -> anyhow::Result<()> {
+async fn serve(
+    listener: TcpListener,
+    configuration: Configuration,
+    gate: Gate,
+    folder: &DataFolder,
+) -> anyhow::Result<()> {
     let registry = open::open(folder, &configuration).await?;
     let Configuration { auth, limits, server, .. } = configuration;
     let socket = management_socket::listen_in(folder.path()).with_context(|| {
@@ -72,12 +80,11 @@ async fn serve(listener: TcpListener, configuration: Configuration, folder: &Dat
     // From the banner on a signal is a request to stop in order.
     let stop = stop_asked_for()?;
     let machine = machine_name();
-    announce(&Banner { addr: listener.local_addr()?, data: folder.path(), machine: &machine });
+    announce(&Banner { addr: listener.local_addr()?, auth: &auth, data: folder.path(), machine: &machine });
     let mut house_keeping = tokio::spawn({
         let registry = registry.clone();
         async move { registry.keep_house().await }
     });
-    let gate = Gate::new(auth);
     let management = tokio::spawn(serve_management(socket, Arc::new(Management::new(registry.clone(), gate.clone()))));
     let api = Arc::new(Api::new(registry.clone(), gate, limits, instance()));
     let service = move |request, connection| {

@@ -13,7 +13,9 @@ use hyper::body::{Body as _, Incoming};
 use tracing::Instrument;
 
 use crate::{
-    Body, Limits, access_log, blobs, catalog, discover,
+    Body, Limits, access_log, blobs, catalog,
+    challenge::{self, Site},
+    discover,
     error::ApiError,
     headers,
     in_flight::{InFlight, Place},
@@ -23,7 +25,7 @@ use crate::{
     request_body::RequestBody,
     request_head, root,
     server::ConnectionInfo,
-    tags, uploads,
+    tags, token, uploads,
 };
 
 /// The API of one registry.
@@ -53,7 +55,9 @@ impl Api {
         let span = tracing::info_span!("request", id);
         let head = request.method() == Method::HEAD;
         let activity = connection.activity.clone();
+        let site = Site::of(&request);
         let (answer, place) = self.admit(request, connection).instrument(span.clone()).await;
+        let answer = answer.map_err(|error| self.ask_for_credentials(error, &site));
         let mut response = span.in_scope(|| answer.unwrap_or_else(ApiError::into_response));
         if head {
             response = without_body(response);
@@ -88,73 +92,96 @@ impl Api {
         request: Request<RequestBody>,
         connection: ConnectionInfo,
     ) -> Result<Response<Body>, ApiError> {
-        let caller = self.gate.admit(provenance(&request))?;
+        let caller = &self.gate.admit(provenance(&request)).await?;
         let pull = |name| self.gate.permit::<Pull>(caller, name);
         let push = |name| self.gate.permit::<Push>(caller, name);
         let delete = |name| self.gate.permit::<Delete>(caller, name);
-        if request.uri().path() == "/" && request.method().is_safe() {
-            return Ok(root::get());
+        match request.uri().path() {
+            "/" if request.method().is_safe() => return Ok(root::get()),
+            token::PATH if self.gate.challenge().is_some() => return token::answer(&self.gate, caller, request).await,
+            _ => {}
         }
         let path = Path::parse(request.uri().path())?;
         let method = request.method().clone();
         let registry = &self.registry;
         match (path, &method) {
-            (Path::Ping, &Method::GET | &Method::HEAD) => Ok(ping::get()),
+            (Path::Ping, &Method::GET | &Method::HEAD) => {
+                self.gate.greet(caller)?;
+                Ok(ping::get())
+            }
 
             (Path::Blob { name, digest }, &Method::HEAD) => {
-                blobs::head(registry, &pull(name.clone()), &push(name), &digest, request.headers()).await
+                blobs::head(registry, &pull(name.clone())?, push(name).ok().as_ref(), &digest, request.headers()).await
             }
             (Path::Blob { name, digest }, &Method::GET) => {
-                blobs::get(registry, &pull(name), &digest, request.headers(), connection.transport).await
+                blobs::get(registry, &pull(name)?, &digest, request.headers(), connection.transport).await
             }
 
-            (Path::Blob { name, digest }, &Method::DELETE) => blobs::delete(registry, &delete(name), digest).await,
+            (Path::Blob { name, digest }, &Method::DELETE) => blobs::delete(registry, &delete(name)?, digest).await,
 
             (Path::Uploads { name }, &Method::POST) => {
-                uploads::start::post(registry, &self.gate, caller, &push(name), request).await
+                uploads::start::post(registry, &self.gate, caller, &push(name)?, request).await
             }
 
             (Path::Upload { name, id }, &Method::GET | &Method::HEAD) => {
-                uploads::status::get(registry, &push(name), id).await
+                uploads::status::get(registry, &push(name)?, id).await
             }
             (Path::Upload { name, id }, &Method::PATCH) => {
-                uploads::append::patch(registry, &push(name), id, request).await
+                uploads::append::patch(registry, &push(name)?, id, request).await
             }
-            (Path::Upload { name, id }, &Method::PUT) => uploads::finish::put(registry, &push(name), id, request).await,
-            (Path::Upload { name, id }, &Method::DELETE) => uploads::cancel::delete(registry, &push(name), id).await,
+            (Path::Upload { name, id }, &Method::PUT) => {
+                uploads::finish::put(registry, &push(name)?, id, request).await
+            }
+            (Path::Upload { name, id }, &Method::DELETE) => uploads::cancel::delete(registry, &push(name)?, id).await,
 
             (Path::Manifest { name, reference }, &Method::HEAD) => {
-                manifests::head(registry, &pull(name), &reference, request.headers()).await
+                manifests::head(registry, &pull(name)?, &reference, request.headers()).await
             }
             (Path::Manifest { name, reference }, &Method::GET) => {
-                manifests::get(registry, &pull(name), &reference, request.headers()).await
+                manifests::get(registry, &pull(name)?, &reference, request.headers()).await
             }
             (Path::Manifest { name, reference }, &Method::PUT) => {
-                manifests::put(registry, &push(name), &reference, request).await
+                manifests::put(registry, &push(name)?, &reference, request).await
             }
 
             (Path::Manifest { name, reference }, &Method::DELETE) => {
-                manifests::delete(registry, &delete(name), &reference).await
+                manifests::delete(registry, &delete(name)?, &reference).await
             }
 
             (Path::Tags { name }, &Method::GET | &Method::HEAD) => {
-                tags::get(registry, pull(name), Query::of(request.uri())).await
+                tags::get(registry, pull(name)?, Query::of(request.uri())).await
             }
 
             (Path::Referrers { name, digest }, &Method::GET | &Method::HEAD) => {
-                referrers::get(registry, &pull(name), &digest, Query::of(request.uri())).await
+                referrers::get(registry, &pull(name)?, &digest, Query::of(request.uri())).await
             }
 
             (Path::Catalog, &Method::GET | &Method::HEAD) => {
-                catalog::get(registry, &self.gate.catalog(caller), Query::of(request.uri())).await
+                catalog::get(registry, &self.gate.catalog(caller)?, Query::of(request.uri())).await
             }
 
-            (Path::Discover { name: None }, &Method::GET | &Method::HEAD) => Ok(discover::registry()),
+            (Path::Discover { name: None }, &Method::GET | &Method::HEAD) => {
+                self.gate.greet(caller)?;
+                Ok(discover::registry())
+            }
             (Path::Discover { name: Some(name) }, &Method::GET | &Method::HEAD) => {
-                discover::repository(registry, &pull(name)).await
+                discover::repository(registry, &pull(name)?).await
             }
 
             (path, _) => Err(ApiError::method_not_allowed(&method, methods(&path))),
+        }
+    }
+}
+
+impl Api {
+    /// Tells whoever lacks credentials how to show them.
+    fn ask_for_credentials(&self, error: ApiError, site: &Site) -> ApiError {
+        match (error.lacking(), self.gate.challenge()) {
+            (Some(lacking), Some(challenge)) => {
+                let asked = challenge::header(challenge, lacking, site);
+                error.with(header::WWW_AUTHENTICATE, asked)
+            }
+            _ => error,
         }
     }
 }
@@ -165,11 +192,12 @@ fn provenance<B>(request: &Request<B>) -> Provenance<'_> {
         host: host(request),
         origin: request.headers().get(header::ORIGIN).map(|origin| origin.to_str().unwrap_or("?")),
         writes: !request.method().is_safe(),
+        authorization: request.headers().get(header::AUTHORIZATION).map(|shown| shown.to_str().unwrap_or("?")),
     }
 }
 
 /// Whom the request means to reach. What cannot be read, or says two things, names nobody.
-fn host<B>(request: &Request<B>) -> Option<&str> {
+pub(crate) fn host<B>(request: &Request<B>) -> Option<&str> {
     if let Some(authority) = request.uri().authority() {
         // HTTP/2 has it there; in HTTP/1 it goes before the header (RFC 9112 §3.2.2).
         return Some(authority.as_str());

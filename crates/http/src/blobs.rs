@@ -24,7 +24,7 @@ const FOR_EVER: HeaderValue = HeaderValue::from_static("max-age=31536000");
 pub(crate) async fn head(
     registry: &Registry,
     pull: &Permit<Pull>,
-    push: &Permit<Push>,
+    push: Option<&Permit<Push>>,
     digest: &Digest,
     request: &HeaderMap,
 ) -> Result<Response<Body>, ApiError> {

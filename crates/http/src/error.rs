@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use cargohold_access::Refusal as Closed;
+use cargohold_access::{Denied, Refusal as Closed, Scope};
 use cargohold_oci::{Digest, ErrorCode, PathError};
 use cargohold_registry::{ContentError, Error as Refusal};
 use http::{HeaderName, HeaderValue, Method, Response, StatusCode, header};
@@ -33,19 +33,29 @@ struct ProtocolError {
     detail: Value,
 }
 
+/// What was wrong with the credentials that came, if any came.
+#[derive(Debug)]
+pub(crate) struct Lacking {
+    /// What they would have to be good for; none where any will do.
+    pub(crate) scope: Option<Scope>,
+    /// The word for it, if a token came (RFC 6750 §3.1).
+    pub(crate) error: Option<&'static str>,
+}
+
 /// A request that got no success.
 #[derive(Debug)]
 pub(crate) struct ApiError {
     status: StatusCode,
     errors: Vec<ProtocolError>,
     headers: Vec<(HeaderName, HeaderValue)>,
+    lacking: Option<Lacking>,
     cause: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
 impl ApiError {
     fn new(status: StatusCode, code: ErrorCode, message: impl Into<String>) -> Self {
         let error = ProtocolError { code: code.as_str(), message: message.into(), detail: Value::Null };
-        Self { status, errors: vec![error], headers: Vec::new(), cause: None }
+        Self { status, errors: vec![error], headers: Vec::new(), lacking: None, cause: None }
     }
 
     /// Something in the request is not what the protocol allows there.
@@ -93,6 +103,16 @@ impl ApiError {
         let message = format!("{method:.20} is not supported here: this path answers {allowed}");
         let error = Self::new(StatusCode::METHOD_NOT_ALLOWED, ErrorCode::Unsupported, message);
         error.with(header::ALLOW, HeaderValue::from_static(allowed))
+    }
+
+    /// Credentials are missing, or not good for this. Clients fetch a token for 401 alone, so it is that for both.
+    fn unauthorized(message: String, lacking: Lacking) -> Self {
+        Self { lacking: Some(lacking), ..Self::new(StatusCode::UNAUTHORIZED, ErrorCode::Unauthorized, message) }
+    }
+
+    /// What is wrong with the credentials, if that is what is wrong.
+    pub(crate) fn lacking(&self) -> Option<&Lacking> {
+        self.lacking.as_ref()
     }
 
     /// What only whoever runs the registry may ask.
@@ -205,13 +225,29 @@ impl ApiError {
             ProtocolError { code: ErrorCode::ManifestBlobUnknown.as_str(), message, detail }
         };
         let errors = missing.iter().take(MOST_MISSING).map(error).collect();
-        Self { status: StatusCode::BAD_REQUEST, errors, headers: Vec::new(), cause: None }
+        Self { errors, ..Self::new(StatusCode::BAD_REQUEST, ErrorCode::ManifestBlobUnknown, "") }
     }
 }
 
 impl From<Closed> for ApiError {
     fn from(refusal: Closed) -> Self {
-        Self::new(StatusCode::FORBIDDEN, ErrorCode::Denied, refusal.to_string())
+        let message = refusal.to_string();
+        let unauthorized = |error| Self::unauthorized(message.clone(), Lacking { scope: None, error });
+        match refusal {
+            Closed::ForeignHost { .. } | Closed::ForeignOrigin { .. } => {
+                Self::new(StatusCode::FORBIDDEN, ErrorCode::Denied, message)
+            }
+            Closed::WrongPassword | Closed::Credentials(_) => unauthorized(None),
+            Closed::InvalidToken => unauthorized(Some("invalid_token")),
+            Closed::Busy => Self::too_many_requests(message, Duration::from_secs(10)),
+        }
+    }
+}
+
+impl From<Denied> for ApiError {
+    fn from(Denied { needed, has_token }: Denied) -> Self {
+        let message = Denied { needed: needed.clone(), has_token }.to_string();
+        Self::unauthorized(message, Lacking { scope: needed, error: has_token.then_some("insufficient_scope") })
     }
 }
 

@@ -12,6 +12,7 @@ mod api;
 mod blobs;
 pub mod body;
 mod catalog;
+mod challenge;
 mod conditional;
 mod content_range;
 mod created;
@@ -36,6 +37,7 @@ mod root;
 mod sendfile;
 pub mod server;
 mod tags;
+mod token;
 mod uploads;
 mod warnings;
 

@@ -56,7 +56,7 @@ impl Management {
     }
 
     async fn route(&self, request: &Request<Bytes>) -> Result<Response<Bytes>, ApiError> {
-        let caller = Caller::Operator;
+        let caller = &Caller::OPERATOR;
         let operator: OperatorPermit = self.gate.operator(caller).ok_or_else(ApiError::operators_only)?;
         let registry = &self.registry;
         let wanted = || Wanted::read(&self.gate, caller, request);

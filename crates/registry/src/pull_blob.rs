@@ -23,14 +23,15 @@ impl Registry {
     pub async fn stat_blob(
         &self,
         permit: &Permit<Pull>,
-        push: &Permit<Push>,
+        push: Option<&Permit<Push>>,
         digest: &Digest,
     ) -> Result<BlobHead, Error> {
         let repository = permit.repository();
         let copy = self.find_copy(repository, digest).await?;
         let grace = self.grace();
         let fresh = self.0.lifetimes.unreferenced_blob / FRESH;
-        if copy.unreferenced_since.is_some_and(|since| since.plus(fresh) < grace.now) && push.repository() == repository
+        if copy.unreferenced_since.is_some_and(|since| since.plus(fresh) < grace.now)
+            && push.is_some_and(|push| push.repository() == repository)
         {
             let renew = RenewLink { repository: copy.repository, blob: copy.blob, grace };
             if !self.0.metadata.run(renew).await? {

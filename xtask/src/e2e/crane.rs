@@ -1,10 +1,13 @@
 //! Flows with crane (go-containerregistry, as in ko, kaniko and cosign): push, pull, mounts, appended layers, validation.
 
+use std::path::PathBuf;
+
 use anyhow::{Result, ensure};
 
 use super::command::Tool;
 use super::flows::{Setting, same};
 use super::images::{blobs_of_layout, other_architecture};
+use super::sign_in::{self, Client, USER};
 use super::tools;
 
 const REPOSITORY: &str = "crane/app";
@@ -19,6 +22,48 @@ pub(crate) fn flows(setting: Setting<'_>) {
     flow("append a layer, tag, validate", append);
     flow("an index and one of its platforms", index);
     flow("delete a tag, then a manifest", delete);
+    match SignedIn::new(&setting) {
+        Ok(client) => sign_in::flows("crane", &client, &setting),
+        Err(error) => setting.report.flow("crane", "has credentials of its own", || Err(error)),
+    }
+}
+
+/// A crane that remembers who signed in.
+struct SignedIn {
+    crane: Tool,
+    layout: PathBuf,
+}
+
+impl SignedIn {
+    fn new(setting: &Setting<'_>) -> Result<Self> {
+        let configuration = setting.scratch.folder("crane-credentials")?;
+        let crane = crane(setting)?.variable("DOCKER_CONFIG", configuration);
+        Ok(Self { crane, layout: setting.images.image.folder.clone() })
+    }
+}
+
+impl Client for SignedIn {
+    /// crane asks nobody whether it is right: the first request tells.
+    fn sign_in(&self, host: &str, password: &str) -> Result<()> {
+        self.crane.run(&["auth", "login", "--username", USER, "--password", password, host])?;
+        self.crane.run(&["catalog", host])?;
+        Ok(())
+    }
+
+    fn sign_out(&self, host: &str) -> Result<()> {
+        self.crane.run(&["auth", "logout", host])?;
+        Ok(())
+    }
+
+    fn push(&self, image: &str) -> Result<()> {
+        self.crane.clone().argument("push").argument(&self.layout).run(&[image])?;
+        Ok(())
+    }
+
+    fn pull(&self, image: &str) -> Result<()> {
+        self.crane.run(&["manifest", image])?;
+        Ok(())
+    }
 }
 
 fn push_and_pull(crane: &Tool, setting: &Setting<'_>) -> Result<()> {

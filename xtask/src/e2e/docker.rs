@@ -11,6 +11,7 @@ use super::flows::{Setting, same};
 use super::images::{DOCKER_LIST, DOCKER_MANIFEST};
 use super::scratch::Scratch;
 use super::service::{Recipe, Service};
+use super::sign_in::{self, Client, USER};
 use super::tools::locate_or_say;
 
 const REPOSITORY: &str = "docker/app";
@@ -33,6 +34,7 @@ pub(crate) fn flows(setting: Setting<'_>) {
     flow("a tag that moves, the old image by its digest", moved_tag);
     flow("push to a second repository mounts the layers", mounted_layers);
     flow("a manifest list", manifest_list);
+    sign_in::flows("docker", &docker, &setting);
 }
 
 fn push_and_pull(docker: &Docker, setting: &Setting<'_>) -> Result<()> {
@@ -216,6 +218,28 @@ impl Docker {
 
     fn run(&self, image: &str) -> Result<String> {
         Ok(self.client.read(&["run", "--rm", "--network", "none", image])?)
+    }
+}
+
+impl Client for Docker {
+    fn sign_in(&self, host: &str, password: &str) -> Result<()> {
+        self.cli(&["login", "--username", USER, "--password", password, host])?;
+        Ok(())
+    }
+
+    fn sign_out(&self, host: &str) -> Result<()> {
+        self.cli(&["logout", host])?;
+        Ok(())
+    }
+
+    fn push(&self, image: &str) -> Result<()> {
+        let images = self.images()?;
+        self.cli(&["tag", images.first().context("there is no image")?, image])?;
+        Self::push(self, image).map(drop)
+    }
+
+    fn pull(&self, image: &str) -> Result<()> {
+        Self::pull(self, image)
     }
 }
 

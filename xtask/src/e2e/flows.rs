@@ -9,11 +9,14 @@ use super::images::Images;
 use super::registry::{Registry, ServedManifest};
 use super::report::Report;
 use super::scratch::Scratch;
+use super::sign_in::Doors;
 
 /// What a client's flows are given.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Setting<'a> {
     pub(crate) registry: &'a Registry,
+    /// Servers that ask for a password, where the server is started here.
+    pub(crate) doors: Option<&'a Doors>,
     pub(crate) images: &'a Images,
     pub(crate) scratch: &'a Scratch,
     pub(crate) report: &'a Report,

@@ -7,6 +7,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use super::command::Tool;
 use super::flows::{Setting, same};
 use super::images::{DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST};
+use super::sign_in::{self, Client, USER};
 use super::tools::locate_or_say;
 
 const REPOSITORY: &str = "podman/app";
@@ -31,6 +32,10 @@ pub(crate) fn flows(setting: Setting<'_>) {
     flow("push, wipe, pull by tag and by digest, run", push_and_pull);
     flow("push as docker schema 2", docker_schema_2);
     flow("a manifest list with its images", manifest_list);
+    match podman.that_remembers(&setting) {
+        Ok(podman) => sign_in::flows("podman", &podman, &setting),
+        Err(error) => setting.report.flow("podman", "has credentials of its own", || Err(error)),
+    }
 }
 
 fn push_and_pull(podman: &Podman, setting: &Setting<'_>) -> Result<()> {
@@ -152,5 +157,36 @@ impl Podman {
             }
         }
         bail!("no way to run a container works here:\n{}", failures.join("\n"))
+    }
+
+    /// The same, with credentials that are its own.
+    fn that_remembers(&self, setting: &Setting<'_>) -> Result<Self> {
+        let file = setting.scratch.path("podman-credentials.json");
+        fs::write(&file, "{}")?;
+        let tool = self.tool.clone().variable("REGISTRY_AUTH_FILE", file);
+        Ok(Self { tool })
+    }
+}
+
+impl Client for Podman {
+    fn sign_in(&self, host: &str, password: &str) -> Result<()> {
+        self.tool.run(&["login", "--tls-verify=false", "--username", USER, "--password", password, host])?;
+        Ok(())
+    }
+
+    fn sign_out(&self, host: &str) -> Result<()> {
+        self.tool.run(&["logout", host])?;
+        Ok(())
+    }
+
+    fn push(&self, image: &str) -> Result<()> {
+        let images = self.tool.read(&["images", "--quiet", "--no-trunc"])?;
+        let id = images.lines().next().context("there is no image")?;
+        self.tool.run(&["push", "--tls-verify=false", id, &format!("docker://{image}")])?;
+        Ok(())
+    }
+
+    fn pull(&self, image: &str) -> Result<()> {
+        Self::pull(self, image)
     }
 }

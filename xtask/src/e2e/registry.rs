@@ -104,9 +104,9 @@ impl Registry {
         format!("/v2/{}{repository}/{rest}", self.prefix)
     }
 
-    /// Whether it answers `GET /v2/` with 200.
+    /// Whether it answers `GET /v2/` with 200, or asks for a password.
     pub(crate) fn answers(&self) -> bool {
-        self.send(&Method::GET, "/v2/", &[], None).is_ok_and(|answer| answer.status() == 200)
+        self.send(&Method::GET, "/v2/", &[], None).is_ok_and(|answer| matches!(answer.status(), 200 | 401))
     }
 
     /// A manifest by tag or digest; `None` if there is none.

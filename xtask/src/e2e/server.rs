@@ -19,6 +19,8 @@ pub(crate) struct Installation {
     program: PathBuf,
     folder: PathBuf,
     variables: Vec<(String, String)>,
+    /// Whether everybody may do everything.
+    is_open: bool,
 }
 
 /// A running `cargohold serve` that answers.
@@ -31,13 +33,18 @@ pub(crate) struct Server {
 impl Installation {
     /// `folder` is there and its own: data and log go into it.
     pub(crate) fn new(program: &Path, folder: PathBuf) -> Self {
-        Self { program: program.to_owned(), folder, variables: Vec::new() }
+        Self { program: program.to_owned(), folder, variables: Vec::new(), is_open: true }
     }
 
     /// The same with a setting of the configuration, as its environment variable.
     pub(crate) fn with_variable(mut self, name: &str, value: &str) -> Self {
         self.variables.push((name.to_owned(), value.to_owned()));
         self
+    }
+
+    /// The same without a word about who may come in.
+    pub(crate) fn without_auth(self) -> Self {
+        Self { is_open: false, ..self }
     }
 
     /// The log of all starts.
@@ -64,9 +71,11 @@ impl Installation {
         let data = self.folder.join("data").display().to_string();
         let mut variables = vec![
             ("CARGOHOLD__HTTP__ADDR".to_owned(), "127.0.0.1:0".to_owned()),
-            ("CARGOHOLD__AUTH".to_owned(), "open".to_owned()),
             ("CARGOHOLD__STORAGE__FILESYSTEM__ROOTDIRECTORY".to_owned(), data),
         ];
+        if self.is_open {
+            variables.push(("CARGOHOLD__AUTH".to_owned(), "open".to_owned()));
+        }
         variables.extend(self.variables.iter().cloned());
         Recipe {
             name: "the server",

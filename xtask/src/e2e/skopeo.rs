@@ -9,6 +9,7 @@ use super::command::Tool;
 use super::digest;
 use super::flows::{Setting, same};
 use super::images::{DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST, blobs_of_layout};
+use super::sign_in::{self, Client, USER};
 use super::tools::locate_or_say;
 
 const REPOSITORY: &str = "skopeo/app";
@@ -23,6 +24,10 @@ pub(crate) fn flows(setting: Setting<'_>) {
     flow("copy from repository to repository", copy_across);
     flow("an index with all its platforms, and back into a layout", index);
     flow("delete an image, and push it again", delete);
+    match SignedIn::new(&setting) {
+        Ok(client) => sign_in::flows("skopeo", &client, &setting),
+        Err(error) => setting.report.flow("skopeo", "has credentials of its own", || Err(error)),
+    }
 }
 
 fn oci_image(skopeo: &Skopeo, setting: &Setting<'_>) -> Result<()> {
@@ -130,6 +135,41 @@ impl Skopeo {
         let told = self.tool.read(&["list-tags", "--tls-verify=false", &name])?;
         let told: serde_json::Value = serde_json::from_str(&told)?;
         Ok(told["Tags"].as_array().into_iter().flatten().filter_map(|tag| tag.as_str().map(str::to_owned)).collect())
+    }
+}
+
+/// A skopeo that remembers who signed in.
+struct SignedIn {
+    skopeo: Skopeo,
+    image: String,
+}
+
+impl SignedIn {
+    fn new(setting: &Setting<'_>) -> Result<Self> {
+        let file = setting.scratch.path("skopeo-credentials.json");
+        fs::write(&file, "{}")?;
+        let tool = Skopeo::new(setting)?.tool.variable("REGISTRY_AUTH_FILE", file);
+        Ok(Self { skopeo: Skopeo { tool }, image: setting.images.image.oci_name() })
+    }
+}
+
+impl Client for SignedIn {
+    fn sign_in(&self, host: &str, password: &str) -> Result<()> {
+        self.skopeo.tool.run(&["login", "--tls-verify=false", "--username", USER, "--password", password, host])?;
+        Ok(())
+    }
+
+    fn sign_out(&self, host: &str) -> Result<()> {
+        self.skopeo.tool.run(&["logout", host])?;
+        Ok(())
+    }
+
+    fn push(&self, image: &str) -> Result<()> {
+        self.skopeo.copy(&[&self.image, &format!("docker://{image}")])
+    }
+
+    fn pull(&self, image: &str) -> Result<()> {
+        self.skopeo.inspect(&[&format!("docker://{image}")]).map(drop)
     }
 }
 

@@ -40,6 +40,12 @@ pub(crate) struct Address;
 /// The path of a folder.
 pub(crate) struct Folder;
 
+/// The path of a file, if one is named.
+pub(crate) struct File;
+
+/// A text of so many characters, all of them visible ASCII or spaces.
+pub(crate) struct Words(pub(crate) RangeInclusive<usize>);
+
 /// The units of sizes, the largest first.
 const SIZES: [(&str, usize); 4] = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10), ("", 1)];
 
@@ -187,6 +193,47 @@ impl Form for Folder {
 
     fn advice(&self) -> String {
         "Name a folder".to_owned()
+    }
+}
+
+impl Form for File {
+    type Value = Option<PathBuf>;
+
+    fn read(&self, text: &str) -> Option<Option<PathBuf>> {
+        (!text.is_empty()).then(|| Some(text.into()))
+    }
+
+    fn write(&self, value: &Option<PathBuf>) -> Option<String> {
+        value.as_ref().map(|path| path.display().to_string())
+    }
+
+    fn rule(&self) -> String {
+        "the path of a file".to_owned()
+    }
+
+    fn advice(&self) -> String {
+        "Name a file".to_owned()
+    }
+}
+
+impl Form for Words {
+    type Value = String;
+
+    fn read(&self, text: &str) -> Option<String> {
+        let is_visible = text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+        (is_visible && self.0.contains(&text.len())).then(|| text.to_owned())
+    }
+
+    fn write(&self, value: &String) -> Option<String> {
+        Some(value.clone())
+    }
+
+    fn rule(&self) -> String {
+        format!("a text of {} to {} characters of ASCII", self.0.start(), self.0.end())
+    }
+
+    fn advice(&self) -> String {
+        "Write a few words without accents".to_owned()
     }
 }
 

@@ -72,6 +72,9 @@ impl Layers {
             let refuse = |fault| Problem { origin: Origin::File(path.to_owned(), Some(key_at)), fault };
             if name.contains('.') {
                 self.problems.push(refuse(Fault::Dotted(key)));
+            } else if matches!(node.value, Value::Map(_)) && sections().any(|section| section == key) {
+                // `auth` is both: a word, or more below it.
+                self.section(path, &key, node);
             } else if let Some(setting) = SETTINGS.iter().find(|setting| setting.key == key) {
                 if node.value != Value::Null {
                     self.said.insert(setting.key, (Origin::File(path.to_owned(), Some(node.at)), node.value));

@@ -58,6 +58,16 @@ pub(crate) enum Fault {
     NotASection { section: String, value: Value },
     #[error("{key}: {value} is not {rule}\n  {advice}", value = Shown(value))]
     Value { key: &'static str, value: Value, rule: String, advice: String },
+    #[error(
+        "auth: it is open, and auth.htpasswd.path names those who may come in\n  \
+         Leave one of the two out"
+    )]
+    OpenWithPasswords,
+    #[error(
+        "auth.anonymous: it says what people without a password may do, and nobody has one\n  \
+         Name the file with the passwords in auth.htpasswd.path, or leave auth.anonymous out"
+    )]
+    AnonymousAlone,
     #[error("{key}: the value is not valid UTF-8\n  Write it in UTF-8")]
     Encoding { key: &'static str },
     #[error(

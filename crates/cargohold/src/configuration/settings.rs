@@ -6,13 +6,12 @@
 
 use std::{ops::RangeInclusive, time::Duration};
 
-use cargohold_access::Mode;
 use cargohold_registry::References;
 
 use super::{
     Configuration,
     document::Value,
-    form::{Address, Choice, Count, Folder, Form, Period, Size},
+    form::{Address, Choice, Count, File, Folder, Form, Period, Size, Words},
 };
 
 /// A setting.
@@ -78,7 +77,23 @@ pub(crate) const SETTINGS: &[Setting] = &[
         key: "auth",
         about: "How callers are told apart. `open` lets everybody who reaches the registry do everything. Left out, the \
                 registry listens where only this machine reaches it, and answers to the name `localhost` only.",
-        slot: &Field(Choice(&[("open", Mode::Open)]), |to| &mut to.auth),
+        slot: &Field(Choice(&[("open", true)]), |to| &mut to.auth.open),
+    },
+    Setting {
+        key: "auth.htpasswd.path",
+        about: "The file with those who may do everything: lines of `<user>:<hash>` as `htpasswd -B` makes them, hashed with bcrypt. \
+                It is read again when it changes.",
+        slot: &Field(File, |to| &mut to.auth.htpasswd),
+    },
+    Setting {
+        key: "auth.htpasswd.realm",
+        about: "What people are told that the password is for.",
+        slot: &Field(Words(1..=200), |to| &mut to.auth.realm),
+    },
+    Setting {
+        key: "auth.anonymous",
+        about: "What those may do who show no password, beside `auth.htpasswd`: `pull` lets everybody read every repository.",
+        slot: &Field(Choice(&[("nothing", false), ("pull", true)]), |to| &mut to.auth.anonymous_pull),
     },
     Setting {
         key: "storage.filesystem.rootdirectory",

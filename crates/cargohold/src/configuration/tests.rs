@@ -25,7 +25,7 @@ fn nothing_said_is_a_registry_for_this_machine() {
     for text in ["", "# nothing\n", "http:\nauth: null\nvalidation: {manifests: ~}\n", "{}"] {
         let read = read(text, &[("PATH", "/bin"), ("CARGOHOLD_PORT", "tcp://10.0.0.1:80")]).unwrap();
         assert_eq!(format!("{read:?}"), format!("{:?}", Configuration::default()), "{text}");
-        assert_eq!((read.addr, read.auth), ("127.0.0.1:5000".parse().unwrap(), Mode::ThisMachine));
+        assert_eq!((read.addr, read.auth), ("127.0.0.1:5000".parse().unwrap(), Auth::default()));
         assert_eq!(read.root_directory, Path::new("./cargohold-data"));
     }
 }
@@ -43,7 +43,7 @@ validation:
   manifests: {references: none, maxbytes: 1MiB, maxreferences: 5, maxartifacttype: 100}
 ";
     let read = read(text, &[]).unwrap();
-    assert_eq!((read.addr, read.auth), ("127.0.0.1:1".parse().unwrap(), Mode::Open));
+    assert_eq!((read.addr, read.auth.open), ("127.0.0.1:1".parse().unwrap(), true));
     assert_eq!(read.root_directory, Path::new("/srv/images"));
     let Validation { references, manifest_bytes, manifest_references, artifact_type_bytes, name_bytes } =
         read.validation;
@@ -52,6 +52,31 @@ validation:
     assert_eq!((read.limits.requests, read.limits.wait), (7, Duration::ZERO));
     assert_eq!((read.limits.stall, read.server.idle), (Duration::from_mins(2), Duration::from_hours(1)));
     assert_eq!(read.server.max_head, 16 * 1024);
+}
+
+#[test]
+fn auth_is_a_word_or_a_section() {
+    let text = "
+auth:
+  htpasswd: {path: /etc/cargohold/htpasswd, realm: Our images}
+  anonymous: pull
+";
+    let htpasswd = Some(PathBuf::from("/etc/cargohold/htpasswd"));
+    let auth = Auth { open: false, htpasswd, realm: "Our images".to_owned(), anonymous_pull: true };
+    assert_eq!(read(text, &[("CARGOHOLD__HTTP__ADDR", ":5000")]).unwrap().auth, auth);
+    let variables =
+        [("CARGOHOLD__AUTH__HTPASSWD__PATH", "/etc/cargohold/htpasswd"), ("CARGOHOLD__AUTH__ANONYMOUS", "pull")];
+    assert!(read("", &variables).unwrap().auth.anonymous_pull);
+    let said = refused("auth: {anonymous: pull}", &[]);
+    assert!(
+        said.starts_with("cargohold.yml:1:19: auth.anonymous: it says what people without a password may do"),
+        "{said}"
+    );
+    let said = refused("auth: {htpasswd: {path: x}}", &[("CARGOHOLD__AUTH", "open")]);
+    assert!(said.starts_with("CARGOHOLD__AUTH: auth: it is open, and auth.htpasswd.path names"), "{said}");
+    let said = refused("auth: {htpasswd: {pth: x}}", &[]);
+    assert!(said.contains("The nearest one is auth.htpasswd.path"), "{said}");
+    assert!(refused("auth: {htpasswd: {realm: ''}}", &[]).contains("a text of 1 to 200 characters"));
 }
 
 #[test]
@@ -95,7 +120,6 @@ fn a_wrong_value_is_told_with_its_place_its_rule_and_what_to_do() {
         "cargohold.yml:1:7: auth: \"opn\" is not `open`\n  Write `open`, or leave it out"
     );
     assert!(refused("auth: [open]", &[]).contains("auth: a list is not `open`"));
-    assert!(refused("auth: {htpasswd: {}}", &[]).contains("auth: a section is not `open`"));
     assert!(refused("http: 5", &[]).contains("http: \"5\" is not a section"));
     assert!(refused("just a text", &[]).contains("the whole file: \"just a text\" is not a section"));
 }

@@ -39,6 +39,7 @@ mod ranges;
 mod referrers;
 mod restart;
 mod settings;
+mod sign_in;
 mod start;
 mod stop;
 mod strangers;

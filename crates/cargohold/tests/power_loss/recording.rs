@@ -10,7 +10,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use cargohold_access::{Gate, Mode};
+use cargohold_access::Gate;
 use cargohold_blobs::{
     LocalDisk,
     watch::{self, Call, Watch},
@@ -412,7 +412,7 @@ impl Process {
         let addr = listener.local_addr().unwrap();
         let house = registry.clone();
         runtime.spawn(async move { house.keep_house().await });
-        let gate = Gate::new(Mode::ThisMachine);
+        let gate = Gate::this_machine();
         let api = Arc::new(Api::new(registry, gate, Limits::default(), "recorded".to_owned()));
         let service = move |request, connection| {
             let api = api.clone();

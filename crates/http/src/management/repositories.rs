@@ -28,7 +28,7 @@ pub(super) struct Wanted {
 }
 
 impl Wanted {
-    pub(super) fn read(gate: &Gate, caller: Caller, request: &Request<Bytes>) -> Result<Self, ApiError> {
+    pub(super) fn read(gate: &Gate, caller: &Caller, request: &Request<Bytes>) -> Result<Self, ApiError> {
         let named: Named = serde_json::from_slice(request.body()).map_err(|error| {
             let wanted = r#"{"repository": "<name>", "reference": "<tag or digest, if not all of it>"}"#;
             ApiError::invalid(ErrorCode::Unsupported, format!("the body is not {wanted}: {error}"))
@@ -37,7 +37,7 @@ impl Wanted {
             .map_err(|error| ApiError::invalid(ErrorCode::NameInvalid, error.to_string()))?;
         let reference = named.reference.as_deref().map(Reference::parse).transpose();
         let reference = reference.map_err(|error| ApiError::invalid(ErrorCode::TagInvalid, error.to_string()))?;
-        Ok(Self { permit: gate.permit(caller, repository), reference })
+        Ok(Self { permit: gate.permit(caller, repository)?, reference })
     }
 
     /// The answer: what it was, and what became of it.

@@ -12,7 +12,7 @@ use crate::{Body, error::ApiError, query::Query, request_body::RequestBody};
 pub(crate) async fn post(
     registry: &Registry,
     gate: &Gate,
-    caller: Caller,
+    caller: &Caller,
     push: &Permit<Push>,
     request: Request<RequestBody>,
 ) -> Result<Response<Body>, ApiError> {
@@ -38,7 +38,7 @@ pub(crate) async fn post(
 async fn mount(
     registry: &Registry,
     gate: &Gate,
-    caller: Caller,
+    caller: &Caller,
     query: Query<'_>,
     push: &Permit<Push>,
     digest: Digest,
@@ -49,7 +49,8 @@ async fn mount(
     };
     // A name that no repository has is one that has no such blob.
     let Ok(source) = RepositoryName::parse(&source) else { return Ok(false) };
-    let source: Permit<Pull> = gate.permit(caller, source);
+    // A source that the caller may not read is one that has no such blob.
+    let Ok(source) = gate.permit::<Pull>(caller, source) else { return Ok(false) };
     Ok(registry.mount(&source, push, digest).await?)
 }
 
