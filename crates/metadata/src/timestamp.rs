@@ -7,6 +7,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 pub struct Timestamp(i64);
 
 impl Timestamp {
+    /// When something was deleted whose window has ended for good, however long windows become: a century before 1970.
+    pub(crate) const BEFORE_EVERY_WINDOW: Self = Self(-3_155_760_000_000_000);
+
     /// The time that is `micros` microseconds after 1970 began, UTC.
     pub const fn from_micros(micros: i64) -> Self {
         Self(micros)

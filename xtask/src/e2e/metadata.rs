@@ -21,6 +21,9 @@ const ADDRESS: &str = "CARGOHOLD_TEST_POSTGRES";
 /// What building them may take.
 const BUILD_LIMIT_SECONDS: u32 = 1800;
 
+/// What the tests may take. With every order of the races (`CARGOHOLD_TEST_RACES=all`) they take long.
+const TEST_LIMIT_SECONDS: u32 = 7200;
+
 /// Starts a cluster, applies the schema, prepares every statement, and runs the tests of the crate.
 pub(crate) fn flow(scratch: &Scratch, report: &Report) {
     let mut started = None;
@@ -30,7 +33,7 @@ pub(crate) fn flow(scratch: &Scratch, report: &Report) {
     });
     let Some(cluster) = started else { return };
     report.flow("metadata", "the tests pass on PostgreSQL, and so do those of races", || {
-        let tests = Tool::new(tests()?).variable(ADDRESS, cluster.address());
+        let tests = Tool::new(tests()?).variable(ADDRESS, cluster.address()).limit_seconds(TEST_LIMIT_SECONDS);
         let output = tests.run(&["--include-ignored"])?;
         let counts = output.stdout.lines().rfind(|line| line.starts_with("test result:")).unwrap_or_default();
         println!("metadata: {counts}");

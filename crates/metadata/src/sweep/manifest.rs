@@ -35,8 +35,16 @@ locks! {
 }
 
 statements! {
-    LOCK_DELETED_MANIFEST = "select payload_id, deleted_at from manifests where id = $1"
+    /// The manifest, and the one that it was deleted with, in the order of their ids.
+    LOCK_DELETED_MANIFEST = "
+        select id, payload_id, deleted_at from manifests
+        where id in ($1, (select m.deleted_with from manifests m where m.id = $1))
+        order by id"
         lock "for update";
+    /// What a manifest was deleted with cannot come back either, whatever window a later start has: it would come without it.
+    END_WINDOW_OF_ROOT = "
+        update manifests set deleted_at = $1
+        where id = (select m.deleted_with from manifests m where m.id = $2) and id <> $2 and deleted_at = $3";
     DELETE_REFERENCES = "delete from manifest_references where manifest_id = $1 returning blob_id";
     /// An index may outlive its child: it refers to the child's digest from now on.
     UNRESOLVE_CHILD_REFERENCES = "
@@ -65,15 +73,16 @@ statements! {
                 where f.repository_id = l.repository_id and f.blob_id = l.blob_id)";
 }
 
-struct Deleted {
+struct Found {
+    id: ManifestId,
     payload: PayloadId,
     deleted_at: Option<Timestamp>,
 }
 
-impl FromRow for Deleted {
+impl FromRow for Found {
     fn from_row(row: &Row<'_>) -> Result<Self, Error> {
-        let deleted_at = row.optional_integer(1)?.map(Timestamp::from_micros);
-        Ok(Self { payload: PayloadId(row.integer(0)?), deleted_at })
+        let deleted_at = row.optional_integer(2)?.map(Timestamp::from_micros);
+        Ok(Self { id: ManifestId(row.integer(0)?), payload: PayloadId(row.integer(1)?), deleted_at })
     }
 }
 
@@ -85,13 +94,17 @@ pub(super) async fn sweep(
 ) -> Result<Swept, Error> {
     tx.connection.lock(&LOCK_PAYLOAD_OF_MANIFEST, &[manifest.into()]).await?;
     tx.connection.lock(&LOCK_REFERENCED_LINKS, &[repository.into(), manifest.into()]).await?;
-    let found = tx.connection.optional::<Deleted>(&LOCK_DELETED_MANIFEST, &[manifest.into()]).await?;
-    let Some(Deleted { payload, deleted_at: Some(deleted_at) }) = found else { return Ok(Swept::Needed) };
+    let found: Vec<Found> = tx.connection.all(&LOCK_DELETED_MANIFEST, &[manifest.into()]).await?;
+    let found = found.into_iter().find(|found| found.id == manifest);
+    let Some(Found { payload, deleted_at: Some(deleted_at), .. }) = found else { return Ok(Swept::Needed) };
     let times = Times::of(tx, Candidate::Manifest(repository, manifest), times).await?;
     let until = deleted_at.plus(times.window);
     if until > times.now {
         return Ok(Swept::Waits(until));
     }
+    tx.connection
+        .execute(&END_WINDOW_OF_ROOT, &[Timestamp::BEFORE_EVERY_WINDOW.into(), manifest.into(), deleted_at.into()])
+        .await?;
     remove(tx, repository, manifest, payload, &times).await?;
     Ok(Swept::Removed)
 }

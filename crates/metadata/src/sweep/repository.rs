@@ -47,6 +47,8 @@ statements! {
         delete from uploads where id in (select u.id from uploads u where u.repository_id = $1 limit $2)";
     DELETE_HISTORY_OF_REPOSITORY = "
         delete from tag_history where id in (select h.id from tag_history h where h.repository_id = $1 limit $2)";
+    /// Deleted before any window began, whatever window a later start has: what is taken apart cannot come back.
+    END_WINDOW_OF_REPOSITORY = "update repositories set deleted_at = $1 where id = $2 and deleted_at > $1";
     DELETE_REPOSITORY = "delete from repositories where id = $1";
 }
 
@@ -92,6 +94,9 @@ pub(super) async fn sweep(tx: &mut Tx<'_>, repository: RepositoryId, times: &Swe
         return Ok(Swept::Waits(until));
     }
     if found.deleted_at.is_some() {
+        tx.connection
+            .execute(&END_WINDOW_OF_REPOSITORY, &[Timestamp::BEFORE_EVERY_WINDOW.into(), repository.into()])
+            .await?;
         return if empty_a_step(tx, repository, &times).await? {
             remove(tx, repository).await
         } else {

@@ -7,8 +7,9 @@ use proptest::prelude::*;
 
 use super::{Facts, HOUR, digest, finish, grace, key, manifest, name, now};
 use crate::{
-    ClaimKey, DeleteBlob, DeleteManifest, DeleteRepository, Deleted, FinishUpload, Grace, Mount, Purge, PutManifest,
-    ReferencedContent, SweepCandidate, SweepTimes, Swept, Timestamp, UndeleteManifest, UndeleteRepository, Window,
+    Candidate, ClaimKey, DeleteBlob, DeleteManifest, DeleteRepository, Deleted, FinishUpload, Grace, Mount, Purge,
+    PutManifest, ReferencedContent, SweepCandidate, SweepTimes, Swept, Timestamp, UndeleteManifest, UndeleteRepository,
+    Window,
 };
 
 const DAY: Duration = Duration::from_hours(24);
@@ -28,6 +29,14 @@ impl Facts {
                 swept.push(self.metadata.run(SweepCandidate { candidate, times }).await.unwrap());
             }
         }
+    }
+
+    /// Looks at the first candidate of a kind that is due, once.
+    pub(super) async fn sweep_first(&self, now: Timestamp, kind: impl Fn(&Candidate) -> bool) -> Swept {
+        let times = SweepTimes { now, grace: DAY, window: WEEK, keep: DAY };
+        let due = self.metadata.due_candidates(now, 1000).await.unwrap();
+        let candidate = due.into_iter().find(kind).unwrap();
+        self.metadata.run(SweepCandidate { candidate, times }).await.unwrap()
     }
 
     async fn delete_manifest(&self, content: &str) {

@@ -6,8 +6,9 @@ use cargohold_oci::{Role, Tag};
 
 use super::{Facts, HOUR, digest, grace, manifest, name, now};
 use crate::{
-    DeleteBlob, DeleteManifest, DeleteRepository, DeleteTag, Deleted, Grace, NotUndeleted, Purge, Purged, PutManifest,
-    RecordBackup, ReferencedContent, Timestamp, UndeleteManifest, UndeleteRepository, UndeleteTag, Undeleted, Window,
+    Candidate, DeleteBlob, DeleteManifest, DeleteRepository, DeleteTag, Deleted, Grace, NotUndeleted, Purge, Purged,
+    PutManifest, RecordBackup, ReferencedContent, Timestamp, UndeleteManifest, UndeleteRepository, UndeleteTag,
+    Undeleted, Window,
 };
 
 const DAY: Duration = Duration::from_hours(24);
@@ -254,4 +255,31 @@ async fn a_purged_tag_is_forgotten() {
     assert_eq!(facts.purge("a", tag()).await, Purged::Ended(2));
     assert_eq!(facts.undelete_tag("v1", now()).await, Err(NotUndeleted::Unknown));
     assert_eq!(facts.purge("a", tag()).await, Purged::Unknown);
+}
+
+/// A start with a longer window does not bring back what an earlier one had begun to sweep.
+#[tokio::test]
+async fn what_is_half_swept_does_not_come_back() {
+    let facts = Facts::new().await;
+    facts.put("a", "one", &[], &["v1"]).await.unwrap();
+    facts.put("a", "two", &[], &[]).await.unwrap();
+    facts.put("a", "index", &[(Role::Child, digest("one")), (Role::Child, digest("two"))], &["all"]).await.unwrap();
+    facts.delete_tag_at("v1", now()).await;
+    facts.delete_manifest_at("index", now()).await;
+    assert_eq!(facts.ask("select count(*) from manifests where deleted_at is not null"), ["3"]);
+    facts.sweep_first(now().plus(WEEK), |candidate| matches!(candidate, Candidate::Manifest(..))).await;
+    for content in ["one", "two", "index"] {
+        let answer = facts.undelete(content, now()).await;
+        assert!(matches!(answer, Err(NotUndeleted::TooLate | NotUndeleted::Unknown)), "{content}: {answer:?}");
+    }
+    facts.put("a", "one", &[], &[]).await.unwrap();
+    facts.sweep(now().plus(4 * WEEK)).await;
+    assert_eq!(facts.ask("select count(*) from manifests"), ["1"]);
+
+    assert!(facts.delete_repository("a").await);
+    facts.sweep_first(now().plus(WEEK), |candidate| matches!(candidate, Candidate::Repository(_))).await;
+    assert_eq!(facts.ask("select count(*) from repositories"), ["1"], "it goes in steps");
+    assert_eq!(facts.undelete_repository("a", now()).await, Err(NotUndeleted::TooLate));
+    facts.sweep(now().plus(8 * WEEK)).await;
+    assert_eq!(facts.ask("select count(*) from repositories"), ["0"]);
 }

@@ -28,7 +28,8 @@ statements! {
         order by l.blob_id"
         lock "for no key update";
     LOCK_GROUP = "
-        select id, deleted_at from manifests where deleted_with = $1
+        select id, deleted_at from manifests
+        where id in (select m.id from manifests m where m.deleted_with = $1 union all select cast($1 as bigint))
         order by id"
         lock "for no key update";
     UNMARK_LINKS = "
@@ -106,12 +107,13 @@ impl FromRow for Deletion {
 
 struct Member {
     id: ManifestId,
-    deleted_at: Timestamp,
+    /// None if it is there again: of the group only what the others went with can be.
+    deleted_at: Option<Timestamp>,
 }
 
 impl FromRow for Member {
     fn from_row(row: &Row<'_>) -> Result<Self, Error> {
-        Ok(Self { id: ManifestId(row.integer(0)?), deleted_at: Timestamp::from_micros(row.integer(1)?) })
+        Ok(Self { id: ManifestId(row.integer(0)?), deleted_at: row.optional_integer(1)?.map(Timestamp::from_micros) })
     }
 }
 
@@ -141,15 +143,18 @@ pub(super) async fn undelete(
     arrivals::bring_many(tx, repository).await?;
     let links: Vec<BlobId> = tx.connection.all(&LOCK_LINKS_OF_GROUP, &[repository.into(), root.into()]).await?;
     let group: Vec<Member> = tx.connection.all(&LOCK_GROUP, &[root.into()]).await?;
+    // Where the sweep has begun with a group, it is gone as a whole.
+    let swept =
+        !group.iter().any(|member| member.id == root && member.deleted_at != Some(Timestamp::BEFORE_EVERY_WINDOW));
     // One that was put again since belongs to no group, and one that was deleted again then does not go with the others.
     let group: Vec<ManifestId> =
-        group.into_iter().filter_map(|member| (member.deleted_at == at).then_some(member.id)).collect();
+        group.into_iter().filter_map(|member| (member.deleted_at == Some(at)).then_some(member.id)).collect();
     let purged = sweep_candidates::is_purged(&mut tx.connection, Candidate::Manifest(repository, root)).await?;
     if group.is_empty() {
         // It came back, or went, before it was locked: another run sees which.
         return Err(Error::NotCommitted);
     }
-    if purged || window.has_ended(at) {
+    if purged || swept || window.has_ended(at) {
         return Ok(Err(NotUndeleted::TooLate));
     }
     let list = ids::list(links.iter().map(|blob| blob.0));
