@@ -46,6 +46,12 @@ pub enum Error {
     /// The disk, or what its owner may use of it, is full.
     #[error("no space is left in the store")]
     NoSpace,
+    /// The disk takes no changes, as one does that was mounted again after an error; try again once somebody has seen to it.
+    #[error("the store can only be read: the file system refused a change at {path}")]
+    ReadOnly {
+        /// The file or folder that was to be changed.
+        path: PathBuf,
+    },
     /// The store itself cannot be reached, so nothing can be said about what it holds; try again later.
     #[error("the store at {root} is away")]
     StoreAway {

@@ -18,14 +18,16 @@ const MOST_REMEMBERED: usize = 1024;
 #[derive(Debug)]
 pub(crate) struct Folders {
     root: PathBuf,
-    /// Folders whose entry in the folder above was synced by this process. None of them is ever removed by it: only the folder
-    /// that a blob has to itself is, and that is not remembered.
+    /// Folders whose entry in the folder above was synced by this process. As good as none of them is ever removed by it: only the
+    /// folder that a blob has to itself is, which is not remembered, and one whose sync failed for who made it.
     synced: Mutex<HashSet<Box<str>>>,
+    /// Folders that were made, whose entry a failed sync may have lost, and that could not be removed yet.
+    doubtful: Mutex<HashSet<Box<str>>>,
 }
 
 impl Folders {
     pub(crate) fn new(root: PathBuf) -> Self {
-        Self { root, synced: Mutex::default() }
+        Self { root, synced: Mutex::default(), doubtful: Mutex::default() }
     }
 
     /// Makes the folder `path` (relative to the root) and those above it, has their entries on the disk, and returns it opened.
@@ -33,6 +35,9 @@ impl Folders {
     /// That a folder is there already does not mean that its entry is on the disk: another upload may have made it a moment
     /// ago and not have come to its sync, or a crash may have come before it. So every folder above is synced, unless this
     /// process knows that it did so after the entry was there.
+    ///
+    /// A folder whose sync failed, or was not come to, is removed again by who made it. The same sync could succeed for the next
+    /// without anything being on the disk; a folder that is made anew has to be written.
     ///
     /// The folder is opened before the folder above it is synced, and files are moved into what was opened. If it is removed
     /// meanwhile and made again by another, such a move fails, and never lands in a folder whose entry nobody synced yet.
@@ -56,16 +61,58 @@ impl Folders {
 
     fn make_from_what_is_known(&self, path: &str) -> Result<File, Failure> {
         let uncertain = self.uncertain(path);
-        for folder in uncertain.iter().rev() {
-            file_system::make_folder(&self.root.join(folder))?;
+        self.remove_doubtful(&uncertain)?;
+        let mut made = Vec::new();
+        let opened = match self.make_and_sync(&uncertain, &mut made) {
+            Ok(opened) => opened,
+            Err(failure) => {
+                self.doubt(&made);
+                // What cannot be removed now is removed before it is used.
+                self.remove_doubtful(&uncertain).ok();
+                return Err(failure);
+            }
+        };
+        self.remember(&uncertain[1..]);
+        self.doubtful().retain(|folder| !uncertain.contains(&&**folder));
+        Ok(opened)
+    }
+
+    /// Makes folders, of which the innermost is the first, has their entries on the disk and opens the innermost; tells which were
+    /// not there before, whether or not it succeeds.
+    fn make_and_sync<'f>(&self, folders: &[&'f str], made: &mut Vec<&'f str>) -> Result<File, Failure> {
+        for folder in folders.iter().rev() {
+            if file_system::make_folder(&self.root.join(folder))? {
+                made.push(folder);
+            }
         }
-        let opened = file_system::open_folder(&self.root.join(path))?;
-        for folder in &uncertain {
+        let opened = file_system::open_folder(&self.root.join(folders[0]))?;
+        for folder in folders {
             let above = self.root.join(above(folder).unwrap_or_default());
             file_system::sync_folder(&file_system::open_folder(&above)?, &above)?;
         }
-        self.remember(&uncertain[1..]);
         Ok(opened)
+    }
+
+    /// Notes folders that were made and not synced, but for those that somebody else had synced.
+    fn doubt(&self, made: &[&str]) {
+        let synced = self.synced();
+        let doubtful = made.iter().filter(|folder| !synced.contains(**folder));
+        self.doubtful().extend(doubtful.map(|folder| Box::from(*folder)));
+    }
+
+    /// Removes those of the folders that are doubtful, from the innermost. One that is not empty has something in it that failed
+    /// too, and is about to be discarded, or somebody's who is about to have it synced.
+    fn remove_doubtful(&self, folders: &[&str]) -> Result<(), Failure> {
+        for folder in folders {
+            if !self.doubtful().contains(*folder) {
+                continue;
+            }
+            match file_system::remove_folder(&self.root.join(folder)) {
+                Err(failure) if failure.kind() != io::ErrorKind::NotFound => return Err(failure),
+                _ => drop(self.doubtful().remove(*folder)),
+            }
+        }
+        Ok(())
     }
 
     /// The folder itself and those above it up to the first that is known to be on the disk.
@@ -87,6 +134,10 @@ impl Folders {
                 synced.insert((*folder).into());
             }
         }
+    }
+
+    fn doubtful(&self) -> std::sync::MutexGuard<'_, HashSet<Box<str>>> {
+        self.doubtful.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn synced(&self) -> std::sync::MutexGuard<'_, HashSet<Box<str>>> {
@@ -185,6 +236,29 @@ mod tests {
         drop(failing);
         let next = calls(root.path(), || drop(folders.make("a/b/d").unwrap()));
         assert!(next.ends_with(&["a/b", "a", ""].map(|folder| call(Call::SyncFolder, folder))));
+    }
+
+    /// The same sync would succeed the next time, and nothing be on the disk.
+    #[test]
+    fn a_folder_whose_sync_failed_is_made_again() {
+        let (root, folders) = folders();
+        folders.make("a/x").unwrap();
+        let failing = watch::fail(root.path(), Call::SyncFolder, rustix::io::Errno::IO);
+        folders.make("a/b/c").unwrap_err();
+        drop(failing);
+        assert!(!root.path().join("a/b").exists());
+        let failing = watch::watch(root.path(), |call, _| match call {
+            Call::SyncFolder | Call::RemoveFolder => Err(rustix::io::Errno::IO.into()),
+            _ => Ok(()),
+        });
+        folders.make("a/b/c").unwrap_err();
+        folders.make("a/b/c").unwrap_err();
+        drop(failing);
+        let next = calls(root.path(), || drop(folders.make("a/b/c").unwrap()));
+        let remove = [call(Call::RemoveFolder, "a/b/c"), call(Call::RemoveFolder, "a/b")];
+        let make = [call(Call::MakeFolder, "a/b"), call(Call::MakeFolder, "a/b/c")];
+        let sync = [call(Call::SyncFolder, "a/b"), call(Call::SyncFolder, "a")];
+        assert_eq!(next, [&remove[..], &make, &sync].concat());
     }
 
     #[test]

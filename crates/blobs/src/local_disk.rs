@@ -229,9 +229,11 @@ impl Disk {
     pub(crate) fn explain(&self, key: &Key, failure: Failure) -> Error {
         let error = match failure.kind() {
             io::ErrorKind::NotFound => Error::NotFound { key: key.clone() },
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => return Error::NoSpace,
             _ => failure.into(),
         };
+        if matches!(error, Error::NoSpace) {
+            return error;
+        }
         // A file that is missing or unreadable where the whole store is says nothing about the file.
         self.is_there().err().unwrap_or(error)
     }
@@ -241,6 +243,7 @@ impl From<Failure> for Error {
     fn from(failure: Failure) -> Self {
         match failure.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::NoSpace,
+            io::ErrorKind::ReadOnlyFilesystem => Self::ReadOnly { path: failure.path },
             _ => Self::Io { path: failure.path, source: failure.source },
         }
     }

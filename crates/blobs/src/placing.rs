@@ -71,16 +71,30 @@ pub(crate) fn bring_back(root: &Path, at: &Key, staging: &Path) -> Result<(), Fa
 
 /// Removes the file at `key`, and the folder that a blob has to itself with its last file.
 ///
-/// The folder is synced even if the file was gone: it may have been removed without its sync.
+/// A file that is gone is removed again: it may have been removed without its sync.
 pub(crate) fn remove(root: &Path, key: &Key) -> Result<(), Failure> {
     let folder = root.join(key.folder());
-    unless_missing(file_system::remove_file(&root.join(key.as_str())))?;
+    match file_system::remove_file(&root.join(key.as_str())) {
+        Err(failure) if failure.kind() == io::ErrorKind::NotFound => remove_again(root, key)?,
+        result => result?,
+    }
     let changed = if key.has_own_folder() && removes_folder(&folder)? {
         folder.parent().unwrap_or(root)
     } else {
         folder.as_path()
     };
     unless_missing(file_system::open_folder(changed).and_then(|opened| file_system::sync_folder(&opened, changed)))
+}
+
+/// Makes the name that is gone and removes it once more, so that there is something to sync: if it was a sync that failed the last
+/// time, the system has nothing left to write, and the same sync would succeed with the name still on the disk.
+fn remove_again(root: &Path, key: &Key) -> Result<(), Failure> {
+    if key.has_own_folder() {
+        unless_missing(file_system::make_folder(&root.join(key.folder())).map(drop))?;
+    }
+    let path = root.join(key.as_str());
+    unless_missing(file_system::open_for_writing(&path, true).map(drop))?;
+    unless_missing(file_system::remove_file(&path))
 }
 
 /// Removes the folder if nothing is in it; says whether it is gone.

@@ -202,7 +202,10 @@ impl From<Refusal> for ApiError {
             Refusal::NoSpace => {
                 unavailable("no space left on device: the registry's disk is as full as it may become".to_owned())
             }
-            Refusal::Busy => unavailable("the registry's database is busy".to_owned()),
+            Refusal::ReadOnly(_) => {
+                unavailable("the registry's disk can only be read at the moment".to_owned()).because(refusal)
+            }
+            Refusal::Busy => unavailable("the registry's database can record nothing at the moment".to_owned()),
             Refusal::StoreAway(_) => unavailable("the registry's store cannot be reached".to_owned()).because(refusal),
             Refusal::Store(_) | Refusal::ImpossibleKey(_) | Refusal::Metadata(_) | Refusal::Broken => failed(refusal),
         }

@@ -160,6 +160,9 @@ pub enum Error {
     /// The disk is full: free space, then try again.
     #[error("no space left on device")]
     NoSpace,
+    /// The store can be read only: try again once somebody has seen to it.
+    #[error("the store can only be read")]
+    ReadOnly(#[source] cargohold_blobs::Error),
     /// The database could not commit at the moment: try again.
     #[error("the database is busy")]
     Busy,
@@ -184,6 +187,7 @@ impl From<cargohold_blobs::Error> for Error {
     fn from(error: cargohold_blobs::Error) -> Self {
         match error {
             cargohold_blobs::Error::NoSpace => Self::NoSpace,
+            cargohold_blobs::Error::ReadOnly { .. } => Self::ReadOnly(error),
             cargohold_blobs::Error::StoreAway { .. } => Self::StoreAway(error),
             // Whoever answers the client asks where the session stands.
             cargohold_blobs::Error::Stopped => Self::Superseded { received: 0 },

@@ -218,6 +218,25 @@ fn removing_again_syncs_again() {
     assert!(place.root().join("uploads").exists());
 }
 
+/// A sync that failed has nothing left to write, unless there is a change again.
+#[test]
+fn a_removal_whose_sync_failed_is_made_again() {
+    let place = Place::new();
+    place.publish().unwrap();
+    for key in [place.to.clone(), Key::staging(id(1))] {
+        let failing = watch::fail(place.root(), Call::SyncFolder, rustix::io::Errno::IO);
+        remove(place.root(), &key).unwrap_err();
+        drop(failing);
+        let watch = watch::record(place.root());
+        remove(place.root(), &key).unwrap();
+        let calls: Vec<Call> = watch.calls().into_iter().map(|(call, _)| call).collect();
+        let changes = calls.iter().position(|call| *call == Call::Open).expect("the name is made again");
+        assert_eq!(calls[changes + 1], Call::RemoveFile);
+        assert_eq!(calls.last(), Some(&Call::SyncFolder));
+        assert!(!place.path(&key).exists());
+    }
+}
+
 #[test]
 fn removing_what_has_not_even_a_folder_is_done() {
     let place = Place::new();

@@ -78,7 +78,7 @@ impl Registry {
     /// After a write or a sync that failed nobody knows what is on the disk, and writing or syncing again could answer a lie: the
     /// upload ends in nothing. Refusals that have nothing to do with the disk leave it as it was.
     pub(super) async fn discard_if_unwritten(&self, session: Session, refusal: Error) -> Error {
-        if matches!(refusal, Error::Store(_) | Error::StoreAway(_) | Error::NoSpace) {
+        if matches!(refusal, Error::Store(_) | Error::StoreAway(_) | Error::ReadOnly(_) | Error::NoSpace) {
             let (repository, upload) = (session.repository.clone(), session.upload);
             // On a full disk this makes the room that the database needs to record the rest.
             session.cut_back().await;
