@@ -277,6 +277,8 @@ fn builder(options: &ServerOptions) -> auto::Builder<TokioExecutor> {
         .http1()
         .timer(TokioTimer::new())
         .header_read_timeout(options.idle)
+        // Whoever sends a whole request and nothing more has asked for it, and may still listen to the answer.
+        .half_close(true)
         // `Docker-Content-Digest`, as every other registry writes it: scripts look for it with grep.
         .title_case_headers(true)
         .max_buf_size(options.max_head.max(MIN_HEAD));

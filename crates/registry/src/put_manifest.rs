@@ -7,7 +7,7 @@ use cargohold_access::{Permit, Push};
 use cargohold_metadata::{PutManifest, ReferencedContent};
 use cargohold_oci::{Algorithm, Digest, Manifest, ManifestReference, Reference, Tag};
 
-use crate::{Error, References, Registry};
+use crate::{Error, References, Registry, uploads::to_the_end};
 
 /// A manifest that was put.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,7 +38,6 @@ impl Registry {
         let tags = tag.into_iter().chain(more_tags).collect();
         let manifest = Manifest::parse(&bytes, content_type)?;
         validation.check_manifest(&manifest)?;
-        self.0.disk.require_room(bytes.len() as u64).await?;
         let subject = manifest.subject().map(|subject| subject.digest);
         let put = PutManifest {
             repository: permit.repository().clone(),
@@ -52,7 +51,12 @@ impl Registry {
             now: self.0.environment.now(),
             bytes,
         };
-        match self.0.metadata.run(put).await? {
+        let registry = self.clone();
+        let task = async move {
+            registry.0.disk.require_room(put.bytes.len() as u64).await?;
+            Ok(registry.0.metadata.run(put).await?)
+        };
+        match to_the_end(task).await? {
             Ok(absent) => Ok(Put { digest, subject, absent: unexpected(&manifest, absent) }),
             Err(missing) => Err(Error::ContentUnknown { repository: permit.repository().clone(), missing }),
         }

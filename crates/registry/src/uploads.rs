@@ -91,7 +91,7 @@ impl Registry {
 }
 
 /// Runs a task to its end even if whoever asked for it goes away.
-async fn to_the_end<T: Send + 'static>(
+pub(crate) async fn to_the_end<T: Send + 'static>(
     task: impl Future<Output = Result<T, Error>> + Send + 'static,
 ) -> Result<T, Error> {
     tokio::spawn(task.in_current_span()).await.map_err(|_| Error::Broken)?

@@ -68,6 +68,11 @@ pub(crate) const SETTINGS: &[Setting] = &[
         slot: &Field(Period(times(1, HOUR)), |to| &mut to.limits.stall),
     },
     Setting {
+        key: "http.limits.unread",
+        about: "How long a client may take nothing of an answer that waits for it. Then its connection is closed.",
+        slot: &Field(Period(times(1, HOUR)), |to| &mut to.server.stall),
+    },
+    Setting {
         key: "http.limits.idle",
         about: "How long a connection may stay open without a request. Make it longer than what proxies in front of the \
                 registry use, often 60s, or they send requests into connections that are being closed.",

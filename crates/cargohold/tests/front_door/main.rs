@@ -15,6 +15,7 @@ mod waiting;
 mod wire;
 
 mod backup;
+mod bad_clients;
 mod blobs_pull;
 mod catalog;
 mod chunks;

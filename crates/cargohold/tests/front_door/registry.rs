@@ -134,9 +134,14 @@ impl Registry {
 
     /// The most memory that the process ever had at a time, in bytes.
     pub(crate) fn most_memory(&self) -> u64 {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.process().child.id())).unwrap();
+        let status = fs::read_to_string(self.proc("status")).unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
         line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
+    }
+
+    /// What the system tells of the process.
+    pub(crate) fn proc(&self, of: &str) -> PathBuf {
+        Path::new("/proc").join(self.process().child.id().to_string()).join(of)
     }
 
     pub(crate) fn signal(&self, signal: Signal) {

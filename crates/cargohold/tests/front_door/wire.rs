@@ -105,6 +105,11 @@ impl Wire {
         set_socket_linger(self.stream.get_ref(), Some(Duration::ZERO)).unwrap();
     }
 
+    /// The connection itself, for what is no request.
+    pub(crate) fn stream(&mut self) -> &mut TcpStream {
+        self.stream.get_mut()
+    }
+
     #[track_caller]
     fn line(&mut self) -> String {
         let mut line = String::new();

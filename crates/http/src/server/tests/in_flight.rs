@@ -37,7 +37,7 @@ fn get() -> Request<Empty<Bytes>> {
 }
 
 #[tokio::test]
-async fn a_client_that_hangs_up_leaves_the_queue() {
+async fn a_client_that_hangs_up_holds_nobody_up() {
     let (running, in_flight) = crowded().await;
     let place = in_flight.enter(HERE).await.unwrap();
     let (mut gone, mut stays) = (running.client().await, running.client().await);
@@ -45,10 +45,24 @@ async fn a_client_that_hangs_up_leaves_the_queue() {
     until_there_are(&in_flight, 2).await;
     stays.send("GET / HTTP/1.1\r\nhost: here\r\n\r\n").await;
     until_there_are(&in_flight, 3).await;
+    // Nobody can tell that from the end of its sending: its turn comes, and goes at once.
     drop(gone);
-    until_there_are(&in_flight, 2).await;
     drop(place);
     assert_eq!(stays.response().await.1, b"answer");
+    until_there_are(&in_flight, 0).await;
+}
+
+/// The end of its sending does not tell whether it still listens.
+#[tokio::test]
+async fn a_client_that_sends_no_more_keeps_its_turn() {
+    let (running, in_flight) = crowded().await;
+    let place = in_flight.enter(HERE).await.unwrap();
+    let mut client = running.client().await;
+    client.send("GET / HTTP/1.1\r\nhost: here\r\n\r\n").await;
+    client.0.shutdown().await.unwrap();
+    until_there_are(&in_flight, 2).await;
+    drop(place);
+    assert_eq!(client.response().await.1, b"answer");
     until_there_are(&in_flight, 0).await;
 }
 
