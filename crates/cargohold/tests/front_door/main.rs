@@ -34,6 +34,7 @@ mod manifest_rules;
 mod manifests;
 mod missing_bytes;
 mod mounts;
+mod pains;
 mod ping;
 mod quirks;
 mod ranges;
