@@ -9,6 +9,7 @@ mod crane;
 pub(crate) mod digest;
 mod docker;
 mod durability;
+mod failing_database;
 mod flows;
 mod full_disk;
 mod images;
@@ -124,6 +125,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
         }
         if let (true, Target::Program(program)) = (groups.contains(&Group::Durability), &target) {
             threads.spawn(|| durability::flow(program, &scratch, &report));
+            threads.spawn(|| failing_database::flow(program, &scratch, &report));
         }
         if let (true, Target::Program(program)) = (groups.contains(&Group::FullDisk), &target) {
             threads.spawn(|| full_disk::flow(program, &scratch, seed, &report));

@@ -90,6 +90,11 @@ impl Installation {
 }
 
 impl Server {
+    /// What the system calls its process.
+    pub(crate) fn process_id(&self) -> u32 {
+        self.service.process_id()
+    }
+
     /// Asks it to stop (SIGTERM) and waits for its end.
     pub(crate) fn stop(&mut self) -> Result<ExitStatus> {
         self.service.stop()

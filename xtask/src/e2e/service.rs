@@ -100,6 +100,11 @@ impl Service {
         Ok(self.child.wait()?)
     }
 
+    /// What the system calls its process.
+    pub(crate) fn process_id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// The last lines of its log.
     pub(crate) fn tail(&self) -> String {
         tail(&self.log, 40)

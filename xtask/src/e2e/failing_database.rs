@@ -1,0 +1,141 @@
+//! A database that cannot be written while the server runs: strace, attached to the server, fails every write to its files.
+//!
+//! What must hold: pushes and deletions are refused with 503 and `Retry-After`, pulls and lists go on, nothing that was refused has
+//! happened, and all goes on once the writes do. A sync that fails ends the server, and the next start has what was acknowledged.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use ureq::http::Method;
+
+use super::digest;
+use super::images::OCI_INDEX;
+use super::registry::{Answer, Payload, Registry};
+use super::report::Report;
+use super::scratch::Scratch;
+use super::server::{Installation, Server};
+use super::tools;
+
+const REPOSITORY: &str = "failing/database";
+const INDEX: &[u8] = br#"{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[]}"#;
+/// How long strace may take to attach itself and to let go.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// Fails writes, then syncs.
+pub(crate) fn flow(program: &Path, scratch: &Scratch, report: &Report) {
+    report.flow("durability", "a database that cannot be written refuses pushes, and pulls go on", || {
+        let folder = scratch.folder("failing-database")?;
+        let server = Installation::new(program, folder.clone()).start()?;
+        put(&server.registry, "kept")?.expect(201, "201")?;
+        push(&server.registry, b"kept")?.expect(201, "201")?;
+        for error in ["EROFS", "EDQUOT", "EIO", "ENOSPC"] {
+            let failing = Failing::attach(&server, &folder, "pwrite64,write", error)?;
+            refuses(&server.registry, error)?;
+            drop(failing);
+            until("pushes succeed again", || Ok(put(&server.registry, error)?.status() == 201))?;
+            push(&server.registry, error.as_bytes())?.expect(201, "201")?;
+        }
+        Ok(())
+    });
+    report.flow("durability", "a database whose sync fails ends the server, which loses nothing", || {
+        let folder = scratch.folder("failing-sync")?;
+        let installation = Installation::new(program, folder.clone());
+        let mut server = installation.start()?;
+        put(&server.registry, "kept")?.expect(201, "201")?;
+        let failing = Failing::attach(&server, &folder, "fdatasync,fsync", "EIO")?;
+        let mut number = 0;
+        until("the server ends", || {
+            number += 1;
+            Ok(put(&server.registry, &format!("t{number}")).is_err())
+        })?;
+        drop(failing);
+        let status = server.kill()?;
+        ensure!(!status.success(), "it ended in order");
+        let again = installation.start()?;
+        // The last one was not answered: it may be there or not.
+        for tag in ["kept".to_owned()].into_iter().chain((1..number).map(|number| format!("t{number}"))) {
+            ensure!(again.registry.manifest(REPOSITORY, &tag)?.is_some(), "{tag} was acknowledged, and is lost");
+        }
+        Ok(())
+    });
+}
+
+/// Nothing is taken, and everything is served.
+fn refuses(registry: &Registry, error: &str) -> Result<()> {
+    let path = registry.path(REPOSITORY, "manifests/kept");
+    let text = if error == "ENOSPC" { "no space left on device" } else { "can record nothing" };
+    until("pushes are refused", || Ok(put(registry, "refused")?.status() != 201))?;
+    let blob = b"nobody takes it";
+    for answer in
+        [put(registry, "refused-too")?, push(registry, blob)?, registry.send(&Method::DELETE, &path, &[], None)?]
+    {
+        let said = String::from_utf8_lossy(&answer.body).into_owned();
+        let retry = answer.header("Retry-After").is_some();
+        ensure!(answer.status() == 503 && retry && said.contains(text), "{error}: {}: {said}", answer.status());
+    }
+    ensure!(registry.manifest(REPOSITORY, "kept")?.is_some(), "{error}: a manifest is gone");
+    ensure!(registry.manifest(REPOSITORY, "refused-too")?.is_none(), "{error}: what was refused is there");
+    let kept = registry.blob(REPOSITORY, &digest::sha256(b"kept"))?;
+    ensure!(kept.as_deref() == Some(b"kept".as_slice()), "{error}: a blob is not what was pushed");
+    ensure!(registry.blob(REPOSITORY, &digest::sha256(blob))?.is_none(), "{error}: what was refused is there");
+    ensure!(registry.tags(REPOSITORY)?.contains(&"kept".to_owned()), "{error}: a tag is gone");
+    Ok(())
+}
+
+fn put(registry: &Registry, tag: &str) -> Result<Answer> {
+    let path = registry.path(REPOSITORY, &format!("manifests/{tag}"));
+    Ok(registry.send(&Method::PUT, &path, &[("Content-Type", OCI_INDEX)], Some(Payload::Sized(INDEX)))?)
+}
+
+fn push(registry: &Registry, blob: &[u8]) -> Result<Answer> {
+    let path = registry.path(REPOSITORY, &format!("blobs/uploads/?digest={}", digest::sha256(blob)));
+    Ok(registry.send(
+        &Method::POST,
+        &path,
+        &[("Content-Type", "application/octet-stream")],
+        Some(Payload::Sized(blob)),
+    )?)
+}
+
+fn until(what: &str, is_so: impl FnMut() -> Result<bool>) -> Result<()> {
+    let (begun, mut is_so) = (Instant::now(), is_so);
+    while !is_so()? {
+        if begun.elapsed() > PATIENCE {
+            bail!("in vain: {what}");
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    Ok(())
+}
+
+/// Calls on the database's files that fail until this is dropped.
+struct Failing {
+    strace: Child,
+}
+
+impl Failing {
+    fn attach(server: &Server, folder: &Path, calls: &str, error: &str) -> Result<Self> {
+        let files: Vec<PathBuf> =
+            ["cargohold.db", "cargohold.db-wal"].map(|file| folder.join("data").join(file)).into();
+        let mut strace = Command::new(tools::locate_or_say("strace")?);
+        strace.args(["-qq", "-f", "-o", "/dev/null", "-p", &server.process_id().to_string()]);
+        strace.arg("-e").arg(format!("trace={calls}")).arg("-e").arg(format!("inject={calls}:error={error}"));
+        for file in &files {
+            strace.arg("-P").arg(file);
+        }
+        strace.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        Ok(Self { strace: strace.spawn().context("strace does not start")? })
+    }
+}
+
+impl Drop for Failing {
+    fn drop(&mut self) {
+        // Asked to end it lets go of the server; killed it would let go in the midst of a call.
+        if let Some(pid) = i32::try_from(self.strace.id()).ok().and_then(rustix::process::Pid::from_raw) {
+            let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
+        }
+        let _ = self.strace.wait();
+    }
+}
