@@ -95,7 +95,7 @@ fn each_call_fails(error: Errno) {
 fn calls_fail_by_chance() {
     let seed = setting("CARGOHOLD_FAILING_DISK_SEED").unwrap_or_else(fresh_seed);
     println!("CARGOHOLD_FAILING_DISK_SEED={seed} repeats the choices");
-    let pushes = setting("CARGOHOLD_FAILING_DISK_PUSHES").unwrap_or(100);
+    let pushes = setting("CARGOHOLD_FAILING_DISK_PUSHES").unwrap_or(40);
     for (part, file_system) in [(0, FileSystem::Usual), (1, FileSystem::WithoutRename)] {
         let registry = Registry::start(file_system);
         let mut blobs = Vec::new();
