@@ -86,6 +86,11 @@ impl Key {
         &self.0
     }
 
+    /// Whether it is the place of a link, which only another registry's store has.
+    pub(crate) fn is_link(&self) -> bool {
+        self.0.ends_with("/link")
+    }
+
     /// The path of the folder that the file is in.
     pub(crate) fn folder(&self) -> &str {
         self.0.rsplit_once('/').map_or("", |(folder, _)| folder)

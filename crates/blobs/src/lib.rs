@@ -1,5 +1,5 @@
 //! Bytes by digest: where they lie, how they arrive and how they are found again. This crate knows one kind of store, a folder
-//! on a [`LocalDisk`].
+//! on a [`LocalDisk`], and the same of another registry, which is read only ([`ReadOnlyDisk`]).
 //!
 //! It guarantees that bytes which a call reported as synced or published outlive a power loss at any later instruction, that a
 //! file is never replaced or truncated once it was published, that an upload has one writer at a time in the process, and that
@@ -15,10 +15,12 @@ mod file_system;
 mod folders;
 mod hash_state;
 mod key;
+mod link;
 mod local_disk;
 mod marker;
 mod observer;
 mod placing;
+mod read_only_disk;
 mod room;
 mod walk;
 mod writer;
@@ -35,7 +37,9 @@ pub use examine::{Examined, Pace};
 pub use file_system::watch;
 pub use hash_state::HashState;
 pub use key::{Key, KeyError};
-pub use local_disk::{LocalDisk, OpenBlob};
+pub use link::{LinkError, read as read_link};
+pub use local_disk::LocalDisk;
 pub use marker::MarkerError;
 pub use observer::Observer;
+pub use read_only_disk::{LAYOUT, OpenBlob, ReadOnlyDisk};
 pub use writer::{Synced, UploadWriter};

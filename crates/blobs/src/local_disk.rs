@@ -4,21 +4,19 @@
 //! What a method reports is on the disk when it returns. Files are read, moved and removed on the pool for blocking work. That
 //! the folder has one owner, and that each file has its row, is for the caller.
 
-use std::fs::{self, File, Metadata};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use cargohold_oci::{Algorithm, Digest, UploadId};
+use cargohold_oci::UploadId;
 
 use crate::claim::Claims;
-use crate::examine::examine;
 use crate::file_system::Failure;
 use crate::folders::{self, Folders};
 use crate::key::{BLOBS, UPLOADS};
 use crate::placing::{self, Placed};
 use crate::room::Reserve;
-use crate::{Error, Examined, Key, MarkerError, Pace, UploadClaim, marker};
+use crate::{Error, Key, MarkerError, ReadOnlyDisk, UploadClaim, marker};
 
 /// A folder with bytes in it. Cloning is cheap and gives the same store.
 #[derive(Debug, Clone)]
@@ -26,19 +24,9 @@ pub struct LocalDisk {
     disk: Arc<Disk>,
 }
 
-/// An object that is open for reading. The file stays readable, whole and unchanged, even if the object is removed meanwhile.
-#[derive(Debug)]
-pub struct OpenBlob {
-    /// The file, at its start.
-    pub file: File,
-    /// Its length in bytes.
-    pub size: u64,
-}
-
 #[derive(Debug)]
 pub(crate) struct Disk {
-    root: PathBuf,
-    store_id: i64,
+    reader: ReadOnlyDisk,
     folders: Folders,
     claims: Arc<Claims>,
     pub(crate) reserve: Reserve,
@@ -58,7 +46,7 @@ impl LocalDisk {
         };
         disk.make()?;
         if is_new {
-            marker::write(&disk.root, store_id)?;
+            marker::write(disk.root(), store_id)?;
         }
         Ok(Self { disk: Arc::new(disk) })
     }
@@ -72,54 +60,9 @@ impl LocalDisk {
         Ok(Self { disk: Arc::new(disk) })
     }
 
-    /// Opens an object for reading.
-    ///
-    /// Fails with [`Error::NotFound`] if it is not there though the store is.
-    pub async fn open_blob(&self, key: &Key) -> Result<OpenBlob, Error> {
-        self.with(key, |disk, key| {
-            let path = disk.path(key);
-            let (file, size) = open_file(&path)?;
-            Ok(OpenBlob { file, size })
-        })
-        .await
-    }
-
-    /// Whether an object is there with a length of `size` bytes.
-    pub async fn holds(&self, key: &Key, size: u64) -> Result<bool, Error> {
-        match self.metadata(key).await {
-            Ok(found) => Ok(found.is_file() && found.len() == size),
-            Err(Error::NotFound { .. }) => Ok(false),
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Reads an object to its end and computes its digest. Dropping the future ends the reading soon.
-    ///
-    /// Fails with [`Error::NotFound`] if it is not there though the store is.
-    pub async fn digest_of(&self, key: &Key, algorithm: Algorithm) -> Result<Digest, Error> {
-        Ok(self.examine(key, algorithm, Pace::Fast).await?.digest)
-    }
-
-    /// As [`digest_of`](Self::digest_of), at a pace, and with the length.
-    pub async fn examine(&self, key: &Key, algorithm: Algorithm, pace: Pace) -> Result<Examined, Error> {
-        let wanted = Arc::new(());
-        let still_wanted = Arc::downgrade(&wanted);
-        self.with(key, move |disk, key| examine(&disk.path(key), algorithm, pace, &still_wanted)).await
-    }
-
-    /// The length of an object.
-    ///
-    /// Fails with [`Error::NotFound`] if it is not there though the store is.
-    pub async fn length(&self, key: &Key) -> Result<u64, Error> {
-        Ok(self.metadata(key).await?.len())
-    }
-
-    async fn metadata(&self, key: &Key) -> Result<Metadata, Error> {
-        self.with(key, |disk, key| {
-            let path = disk.path(key);
-            fs::metadata(&path).map_err(|source| Failure { path, source })
-        })
-        .await
+    /// The half of it that reads.
+    pub fn reader(&self) -> &ReadOnlyDisk {
+        &self.disk.reader
     }
 
     pub(crate) fn root(&self) -> &Path {
@@ -156,7 +99,7 @@ impl LocalDisk {
         let placed = self.with(&staging, move |disk, staging| {
             // The turn ends with what runs here, not with the request that asked for it.
             let _turn = turn;
-            placing::publish(&disk.root, &disk.folders, &disk.path(staging), &place)
+            placing::publish(disk.root(), &disk.folders, &disk.path(staging), &place)
         });
         match placed.await? {
             Placed::There => Ok(()),
@@ -171,7 +114,7 @@ impl LocalDisk {
         let key = key.clone();
         self.blocking(move |disk| {
             disk.is_there()?;
-            placing::remove(&disk.root, &key).map_err(|failure| disk.explain(&key, failure))
+            placing::remove(disk.root(), &key).map_err(|failure| disk.explain(&key, failure))
         })
         .await
     }
@@ -193,7 +136,7 @@ impl LocalDisk {
     {
         let disk = Arc::clone(&self.disk);
         let task = tokio::task::spawn_blocking(move || act(&disk));
-        task.await.unwrap_or_else(|ended| Err(Error::Io { path: self.disk.root.clone(), source: ended.into() }))
+        task.await.unwrap_or_else(|ended| Err(Error::Io { path: self.root().to_owned(), source: ended.into() }))
     }
 }
 
@@ -201,12 +144,13 @@ impl Disk {
     fn new(root: &Path, store_id: i64) -> Result<Self, Error> {
         let root = std::path::absolute(root).map_err(|source| Error::Io { path: root.to_owned(), source })?;
         let folders = Folders::new(root.clone());
-        Ok(Self { root, store_id, folders, claims: Arc::default(), reserve: Reserve::default() })
+        let reader = ReadOnlyDisk::ours(root, store_id);
+        Ok(Self { reader, folders, claims: Arc::default(), reserve: Reserve::default() })
     }
 
     /// Makes the folders of the store.
     fn make(&self) -> Result<(), Failure> {
-        folders::make_root(&self.root)?;
+        folders::make_root(self.root())?;
         self.folders.make_for_good(UPLOADS)?;
         self.folders.make_for_good(BLOBS)?;
         Ok(())
@@ -214,28 +158,20 @@ impl Disk {
 
     /// Fails with [`Error::StoreAway`] unless the marker is there and names this store.
     fn is_there(&self) -> Result<(), Error> {
-        marker::check(&self.root, self.store_id).map_err(|source| Error::StoreAway { root: self.root.clone(), source })
+        self.reader.is_there()
     }
 
     pub(crate) fn path(&self, key: &Key) -> PathBuf {
-        self.root.join(key.as_str())
+        self.root().join(key.as_str())
     }
 
     pub(crate) fn root(&self) -> &Path {
-        &self.root
+        self.reader.root()
     }
 
     /// What a failed call means for the object at `key`. Blocks.
     pub(crate) fn explain(&self, key: &Key, failure: Failure) -> Error {
-        let error = match failure.kind() {
-            io::ErrorKind::NotFound => Error::NotFound { key: key.clone() },
-            _ => failure.into(),
-        };
-        if matches!(error, Error::NoSpace) {
-            return error;
-        }
-        // A file that is missing or unreadable where the whole store is says nothing about the file.
-        self.is_there().err().unwrap_or(error)
+        self.reader.explain(key, failure)
     }
 }
 
@@ -247,16 +183,6 @@ impl From<Failure> for Error {
             _ => Self::Io { path: failure.path, source: failure.source },
         }
     }
-}
-
-fn open_file(path: &Path) -> Result<(File, u64), Failure> {
-    let failed = |source| Failure { path: path.to_owned(), source };
-    let file = File::open(path).map_err(failed)?;
-    let metadata = file.metadata().map_err(failed)?;
-    if metadata.is_dir() {
-        return Err(failed(io::ErrorKind::IsADirectory.into()));
-    }
-    Ok((file, metadata.len()))
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use std::path::Path;
 
 use thiserror::Error;
 
+use crate::LAYOUT;
 use crate::file_system::{self, Failure};
 
 const NAME: &str = "cargohold-store";
@@ -35,6 +36,12 @@ pub enum MarkerError {
         /// The id that it should name.
         expected: i64,
     },
+    /// The folder of another registry's layout, which stands for the marker of a store that was adopted, is not there.
+    #[error("its folder {LAYOUT} is not there")]
+    NoLayout,
+    /// That folder cannot be looked at.
+    #[error("its folder {LAYOUT} cannot be looked at")]
+    UnreadableLayout(#[source] io::Error),
 }
 
 /// Succeeds if the folder `root` is the store `id`.

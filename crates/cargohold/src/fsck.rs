@@ -117,6 +117,7 @@ fn problem_in_json(problem: &Problem) -> Value {
         Problem::Damaged { digest, key, .. } => ("blob damaged", Some(key), Some(digest)),
         Problem::Unreadable { digest, key, .. } => ("blob unreadable", Some(key), Some(digest)),
         Problem::Found { digest, key } => ("blob found", Some(key), Some(digest)),
+        Problem::StoreAway(_) => ("store away", None, None),
         Problem::Session { .. } => ("upload truncated", None, None),
         Problem::Unnamed(key) => ("file unnamed", Some(key), None),
     };

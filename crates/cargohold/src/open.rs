@@ -1,12 +1,12 @@
-//! Opens the registry that lies in a data folder: its facts and its bytes.
+//! Opens the registry that lies in a data folder: its facts and its bytes, and those that it adopted from other registries.
 
 use std::{path::Path, time::SystemTime};
 
 use anyhow::Context;
-use cargohold_blobs::LocalDisk;
-use cargohold_metadata::{EnsureStore, Metadata, StoreId, Timestamp};
+use cargohold_blobs::{LocalDisk, ReadOnlyDisk};
+use cargohold_metadata::{EnsureStore, Metadata, Timestamp};
 use cargohold_oci::UploadId;
-use cargohold_registry::{Environment, Registry};
+use cargohold_registry::{Environment, Registry, Stores};
 use uuid::Uuid;
 
 use crate::{
@@ -37,7 +37,7 @@ pub(crate) async fn open_with(
     })?;
     folder.sync()?;
     disk.keep_free(configuration.reserve as u64);
-    Ok(registry(metadata, store.id, disk, configuration))
+    registry(metadata, Stores::new(store.id, disk), configuration).await
 }
 
 /// Opens the facts and the bytes of a data folder for reading, beside the server that owns it, if one runs.
@@ -47,13 +47,18 @@ pub(crate) async fn open_beside(folder: &Path, configuration: &Configuration) ->
     let store = metadata.store(STORE, HERE).await?.context("the registry was never started on this folder")?;
     let disk = LocalDisk::reopen(folder, store.id.number())
         .with_context(|| format!("cannot open the store in {}", folder.display()))?;
-    Ok(registry(metadata, store.id, disk, configuration))
+    registry(metadata, Stores::new(store.id, disk), configuration).await
 }
 
-fn registry(metadata: Metadata, store: StoreId, disk: LocalDisk, configuration: &Configuration) -> Registry {
+/// Puts the registry together, with the stores that it adopted; one of these may be away.
+async fn registry(metadata: Metadata, own: Stores, configuration: &Configuration) -> anyhow::Result<Registry> {
+    let adopted = metadata.adopted_stores(STORE).await?;
+    let stores = adopted
+        .into_iter()
+        .fold(own, |stores, store| stores.and(store.id, ReadOnlyDisk::adopted(store.location.into())));
     let environment = Environment::new(now, || UploadId::from_uuid(Uuid::now_v7()));
     let Configuration { lifetimes, scrub, validation, .. } = configuration;
-    Registry::new(metadata, store, disk, *lifetimes, *scrub, validation.clone(), environment)
+    Ok(Registry::new(metadata, stores, *lifetimes, *scrub, validation.clone(), environment))
 }
 
 pub(crate) fn now() -> Timestamp {

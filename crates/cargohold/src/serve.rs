@@ -73,6 +73,7 @@ async fn serve(
     folder: &DataFolder,
 ) -> anyhow::Result<()> {
     let registry = open::open(folder, &configuration).await?;
+    registry.warn_of_stores_away();
     let Configuration { auth, limits, server, .. } = configuration;
     let socket = management_socket::listen_in(folder.path()).with_context(|| {
         format!("cannot listen on the socket for the management commands in {}", folder.path().display())

@@ -207,7 +207,11 @@ impl From<Refusal> for ApiError {
             }
             Refusal::Busy => unavailable("the registry's database can record nothing at the moment".to_owned()),
             Refusal::StoreAway(_) => unavailable("the registry's store cannot be reached".to_owned()).because(refusal),
-            Refusal::Store(_) | Refusal::ImpossibleKey(_) | Refusal::Metadata(_) | Refusal::Broken => failed(refusal),
+            Refusal::Store(_)
+            | Refusal::StoreUnknown(_)
+            | Refusal::ImpossibleKey(_)
+            | Refusal::Metadata(_)
+            | Refusal::Broken => failed(refusal),
         }
     }
 }

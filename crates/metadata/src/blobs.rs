@@ -24,10 +24,11 @@ statements! {
         join objects o on o.blob_id = b.id
         where r.name = $2 and r.deleted_at is null and l.deleted_at is null and o.state = 'live'
         limit 1";
-    /// Locks the blob's row for the rest of the transaction, new or not.
+    /// Locks the blob's row for the rest of the transaction, new or not. The size of one that was adopted may be that of a file
+    /// which was cut: it is what was counted now from then on.
     UPSERT_BLOB = "
         insert into blobs (id, digest, size) values ($1, $2, $3)
-        on conflict (digest) do update set size = blobs.size
+        on conflict (digest) do update set size = excluded.size
         returning id";
     UPSERT_LINK = "
         insert into repository_blobs (repository_id, blob_id, linked_at, unreferenced_since) values ($1, $2, $3, $3)
@@ -125,7 +126,7 @@ impl Run for RenewLink {
     }
 }
 
-/// The blob's row, made if it was not there.
+/// The blob's row, made if it was not there. The size is that of bytes which were verified.
 pub(crate) async fn ensure(tx: &mut Tx<'_>, digest: &Digest, size: u64) -> Result<BlobId, Error> {
     let row = [tx.ids.next()?.into(), digest.into(), length(size)?];
     tx.connection.one(&UPSERT_BLOB, &row).await

@@ -52,7 +52,7 @@ pub use purge::{Deleted, Purge, Purged};
 pub use referrers::Referrer;
 pub use repositories::DeleteRepository;
 pub use statement::{LockStatement, Statement};
-pub use stores::{EnsureStore, Store};
+pub use stores::{AdoptStore, AdoptedStore, EnsureStore, MoveAdoptedStore, Store};
 pub use sweep::{PostponeCandidate, SweepCandidate, SweepTimes, Swept};
 pub use sweep_candidates::Candidate;
 pub use sweep_status::{CandidateStatus, Count, Reason, SweepStatus};

@@ -10,7 +10,7 @@ use std::{collections::HashSet, future::Future, sync::atomic::AtomicU64, sync::a
 use cargohold_access::OperatorPermit;
 use cargohold_blobs::{Error as StoreError, Examined, Key, Pace};
 use cargohold_metadata::{
-    CheckedObject, CheckedSession, DiscardUnnamed, MarkFound, MarkMissing, MarkVerified, PayloadId,
+    CheckedObject, CheckedSession, DiscardUnnamed, MarkFound, MarkMissing, MarkVerified, PayloadId, StoreId,
 };
 use cargohold_oci::{Digest, UploadId};
 use futures_util::{StreamExt, stream};
@@ -94,6 +94,9 @@ pub enum Problem {
         /// Where it lies.
         key: String,
     },
+    /// An adopted store cannot be reached: nothing of it was checked, and nothing marked.
+    #[error("an adopted store was not checked: {0}")]
+    StoreAway(String),
     /// An upload session has fewer bytes than were acknowledged: it cannot be resumed, and is ended.
     #[error("upload {upload} has {length} bytes, and {received} were acknowledged")]
     Session {
@@ -134,7 +137,11 @@ impl Registry {
         how: HowToCheck,
         tell: &(dyn Fn(Checking) + Sync),
     ) -> Result<Checked, Error> {
-        let check = Check { registry: self, how, tell, problems: AtomicU64::new(0) };
+        let mut check = Check { registry: self, how, tell, away: HashSet::new(), problems: AtomicU64::new(0) };
+        for (store, error) in self.0.stores.away() {
+            check.away.insert(store);
+            check.problem(Problem::StoreAway(chain(&error)));
+        }
         for damage in self.0.metadata.damage()? {
             check.problem(Problem::Database(damage));
         }
@@ -159,11 +166,11 @@ impl Registry {
     }
 
     async fn look_at(&self, object: &CheckedObject, pace: Option<Pace>) -> Result<Option<Problem>, Error> {
-        let CheckedObject { digest, key: place, size, live, .. } = object.clone();
-        let key = Key::parse(&place)?;
+        let CheckedObject { store, digest, key: place, size, live, .. } = object.clone();
+        let (disk, key) = self.locate(store, &place)?;
         let seen = match pace {
-            Some(pace) => self.0.disk.examine(&key, digest.algorithm(), pace).await,
-            None => self.0.disk.length(&key).await.map(|size| Examined { digest, size }),
+            Some(pace) => disk.examine(&key, digest.algorithm(), pace).await,
+            None => disk.length(&key).await.map(|size| Examined { digest, size }),
         };
         Ok(match (seen, live) {
             (Ok(seen), true) if seen == (Examined { digest, size }) => None,
@@ -208,6 +215,8 @@ struct Check<'c> {
     registry: &'c Registry,
     how: HowToCheck,
     tell: &'c (dyn Fn(Checking) + Sync),
+    /// Adopted stores that cannot be reached.
+    away: HashSet<StoreId>,
     problems: AtomicU64,
 }
 
@@ -275,7 +284,8 @@ impl Check<'_> {
             let page = self.registry.0.metadata.objects_to_check(after, PAGE).await?;
             let Some(last) = page.last() else { return Ok(()) };
             after = Some(last.object);
-            let mut acts = stream::iter(page).map(&act).buffer_unordered(at_a_time);
+            let here = page.into_iter().filter(|object| !self.away.contains(&object.store));
+            let mut acts = stream::iter(here).map(&act).buffer_unordered(at_a_time);
             while let Some(acted) = acts.next().await {
                 acted?;
             }
@@ -319,7 +329,7 @@ impl Check<'_> {
     async fn length_of(&self, session: &CheckedSession) -> Result<u64, Error> {
         let mut length = 0;
         for key in [Key::staging(session.upload), Key::parse(&session.key)?] {
-            match self.registry.0.disk.length(&key).await {
+            match self.registry.0.stores.disk().reader().length(&key).await {
                 Ok(there) => length = length.max(there),
                 Err(StoreError::NotFound { .. }) => {}
                 Err(error) => return Err(error.into()),
@@ -329,7 +339,7 @@ impl Check<'_> {
     }
 
     async fn files(&self) -> Result<u64, Error> {
-        let (mut walk, mut checked) = (self.registry.0.disk.walk(), 0);
+        let (mut walk, mut checked) = (self.registry.0.stores.disk().walk(), 0);
         while let Some(files) = walk.recv().await {
             let files = files?;
             checked += files.len() as u64;
@@ -356,7 +366,7 @@ impl Check<'_> {
                     there.push(file);
                     continue;
                 };
-                match self.registry.0.disk.length(&key).await {
+                match self.registry.0.stores.disk().reader().length(&key).await {
                     Err(StoreError::NotFound { .. }) => {}
                     Err(error @ StoreError::StoreAway { .. }) => return Err(error.into()),
                     _ => there.push(file),
@@ -375,7 +385,7 @@ impl Registry {
     /// Those of some files that a row names.
     async fn named(&self, files: &[String]) -> Result<HashSet<String>, Error> {
         let metadata = &self.0.metadata;
-        let mut named: HashSet<String> = metadata.named_keys(self.0.store, files).await?.into_iter().collect();
+        let mut named: HashSet<String> = metadata.named_keys(self.0.stores.own(), files).await?.into_iter().collect();
         let staged: Vec<&str> = files.iter().filter_map(|file| file.strip_prefix(STAGED)).collect();
         let uploads = metadata.named_uploads(&staged).await?;
         named.extend(uploads.into_iter().map(|upload| format!("{STAGED}{upload}")));
@@ -387,6 +397,17 @@ impl Registry {
         // What has no key of ours is somebody else's, whatever it does there.
         let keys: Vec<String> = files.into_iter().filter(|file| Key::parse(file).is_ok()).collect();
         let delete_after = self.0.environment.now().plus(self.0.lifetimes.swept_bytes);
-        Ok(self.0.metadata.run(DiscardUnnamed { store: self.0.store, keys, delete_after }).await?)
+        Ok(self.0.metadata.run(DiscardUnnamed { store: self.0.stores.own(), keys, delete_after }).await?)
     }
+}
+
+/// An error with its causes.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(because) = cause {
+        text = format!("{text}: {because}");
+        cause = because.source();
+    }
+    text
 }

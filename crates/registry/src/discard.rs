@@ -60,9 +60,13 @@ impl Registry {
         Ok(due.len() == usize::from(STEP))
     }
 
-    /// Deletes the bytes at both places where those of an upload can be.
+    /// Deletes the bytes at both places where those of an upload can be. Bytes in a store that we do not own are not ours to
+    /// delete: there only the row goes.
     async fn delete_bytes(&self, discarded: &Discarded) -> Result<(), Error> {
-        let (disk, key) = (&self.0.disk, Key::parse(&discarded.key)?);
+        if discarded.store != self.0.stores.own() {
+            return Ok(());
+        }
+        let (disk, key) = (self.0.stores.disk(), Key::parse(&discarded.key)?);
         if let Some(upload) = discarded.upload {
             let staging = Key::staging(upload);
             // A writer that has not yet noticed that its session ended is stopped and waited for; one that comes later sees it.

@@ -169,6 +169,9 @@ pub enum Error {
     /// The store cannot be reached at the moment: try again.
     #[error("the store is away")]
     StoreAway(#[source] cargohold_blobs::Error),
+    /// A row names a store that this process did not open, which is a bug, or somebody else changed it.
+    #[error("a row names store {0}, which is not known here")]
+    StoreUnknown(i64),
     /// The store failed.
     #[error("the store failed")]
     Store(#[source] cargohold_blobs::Error),

@@ -21,6 +21,7 @@ mod pull_blob;
 mod pull_manifest;
 mod put_manifest;
 mod scrub;
+mod stores;
 mod sweep;
 mod sweep_status;
 mod undelete;
@@ -29,9 +30,8 @@ mod validation;
 
 use std::{sync::Arc, time::Duration};
 
-use cargohold_blobs::LocalDisk;
+use cargohold_metadata::Metadata;
 pub use cargohold_metadata::{CandidateStatus, Count, Grace, Reason, SweepStatus, Timestamp, Undeleted};
-use cargohold_metadata::{Metadata, StoreId};
 
 use tokio::sync::Notify;
 
@@ -43,6 +43,7 @@ pub use list_referrers::{Place, Referrer};
 pub use pull_blob::BlobHead;
 pub use put_manifest::Put;
 pub use scrub::Scrub;
+pub use stores::Stores;
 pub use uploads::{Content, ContentError, Placement};
 pub use validation::{References, Validation};
 
@@ -82,8 +83,7 @@ pub struct Registry(Arc<Parts>);
 #[derive(Debug)]
 struct Parts {
     metadata: Metadata,
-    store: StoreId,
-    disk: LocalDisk,
+    stores: Stores,
     lifetimes: Lifetimes,
     scrub: Scrub,
     validation: Validation,
@@ -93,18 +93,17 @@ struct Parts {
 }
 
 impl Registry {
-    /// A registry over these facts and the store `disk`, whose row is `store`.
+    /// A registry over these facts and these stores.
     pub fn new(
         metadata: Metadata,
-        store: StoreId,
-        disk: LocalDisk,
+        stores: Stores,
         lifetimes: Lifetimes,
         scrub: Scrub,
         validation: Validation,
         environment: Environment,
     ) -> Self {
         let (discards, sweeps) = (Notify::new(), Notify::new());
-        Self(Arc::new(Parts { metadata, store, disk, lifetimes, scrub, validation, environment, discards, sweeps }))
+        Self(Arc::new(Parts { metadata, stores, lifetimes, scrub, validation, environment, discards, sweeps }))
     }
 
     /// The largest manifest that may be pushed, in bytes.

@@ -1,7 +1,7 @@
 //! Blobs for readers.
 
 use cargohold_access::{Permit, Pull, Push};
-use cargohold_blobs::{Key, OpenBlob};
+use cargohold_blobs::OpenBlob;
 use cargohold_metadata::{BlobCopy, MarkMissing, RenewLink};
 use cargohold_oci::{Digest, RepositoryName};
 
@@ -62,8 +62,8 @@ impl Registry {
     }
 
     async fn open_copy(&self, copy: &BlobCopy) -> Result<OpenBlob, Error> {
-        let key = Key::parse(&copy.key)?;
-        let blob = self.0.disk.open_blob(&key).await?;
+        let (disk, key) = self.locate(copy.store, &copy.key)?;
+        let blob = disk.open_blob(&key).await?;
         if blob.size == copy.size {
             return Ok(blob);
         }

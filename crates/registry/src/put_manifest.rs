@@ -53,7 +53,7 @@ impl Registry {
         };
         let registry = self.clone();
         let task = async move {
-            registry.0.disk.require_room(put.bytes.len() as u64).await?;
+            registry.0.stores.disk().require_room(put.bytes.len() as u64).await?;
             Ok(registry.0.metadata.run(put).await?)
         };
         match to_the_end(task).await? {

@@ -15,7 +15,7 @@ use cargohold_oci::{Algorithm, Digest, RepositoryName, UploadId};
 use futures_util::stream;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::{Content, ContentError, Environment, Error, Lifetimes, Placement, Registry, Scrub, Validation};
+use crate::{Content, ContentError, Environment, Error, Lifetimes, Placement, Registry, Scrub, Stores, Validation};
 
 /// A registry on a folder of its own; `restart` is what a crash leaves behind, opened again.
 struct Home {
@@ -54,8 +54,7 @@ impl Home {
         Self {
             registry: Registry::new(
                 metadata,
-                store.id,
-                disk,
+                Stores::new(store.id, disk),
                 Lifetimes::default(),
                 Scrub::default(),
                 Validation::default(),

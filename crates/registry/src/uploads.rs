@@ -66,7 +66,7 @@ impl Registry {
         let start = StartUpload {
             repository: repository.clone(),
             upload,
-            store: self.0.store,
+            store: self.0.stores.own(),
             key: Key::staging(upload).as_str().to_owned(),
             hash_state: HashState::new(algorithm).to_bytes(),
             grace: self.grace(),

@@ -1,17 +1,18 @@
 use std::collections::HashSet;
-use std::sync::mpsc;
-
-use bytes::Bytes;
-use rustix::io::Errno;
-
+use std::fs;
 use std::io::Read as _;
 use std::num::NonZeroU64;
-use std::sync::Weak;
+use std::sync::{Weak, mpsc};
+
+use bytes::Bytes;
+use cargohold_oci::{Algorithm, Digest};
+use rustix::io::Errno;
 
 use super::*;
-use crate::HashState;
+use crate::examine::examine;
 use crate::file_system::watch::{self, Call};
 use crate::testing::{STORE, Store, content, id, sha256};
+use crate::{Examined, HashState, Pace};
 
 /// Makes the store look as if its disk were not mounted.
 fn unmount(store: &Store) {
@@ -74,7 +75,7 @@ async fn what_was_pushed_is_read() {
     let key = store.push(id(1), &bytes).await;
     assert_eq!(key, Key::blob(&sha256(&bytes)));
 
-    let mut blob = store.disk.open_blob(&key).await.unwrap();
+    let mut blob = store.disk.reader().open_blob(&key).await.unwrap();
     assert_eq!(blob.size, 1_500_000);
     let mut read = Vec::new();
     blob.file.read_to_end(&mut read).unwrap();
@@ -86,7 +87,7 @@ async fn what_was_pushed_is_read() {
 async fn an_open_blob_outlives_its_removal() {
     let store = Store::new();
     let key = store.push(id(1), b"bytes").await;
-    let mut blob = store.disk.open_blob(&key).await.unwrap();
+    let mut blob = store.disk.reader().open_blob(&key).await.unwrap();
     store.disk.remove(&key).await.unwrap();
     let mut read = String::new();
     blob.file.read_to_string(&mut read).unwrap();
@@ -97,18 +98,18 @@ async fn an_open_blob_outlives_its_removal() {
 async fn what_is_not_there_is_not_found() {
     let store = Store::new();
     let missing = Key::blob(&sha256(b""));
-    assert!(matches!(store.disk.open_blob(&missing).await, Err(Error::NotFound { key }) if key == missing));
-    let digest = store.disk.digest_of(&missing, Algorithm::Sha256).await;
+    assert!(matches!(store.disk.reader().open_blob(&missing).await, Err(Error::NotFound { key }) if key == missing));
+    let digest = store.disk.reader().digest_of(&missing, Algorithm::Sha256).await;
     assert!(matches!(digest, Err(Error::NotFound { key }) if key == missing));
-    assert!(!store.disk.holds(&missing, 0).await.unwrap());
+    assert!(!store.disk.reader().holds(&missing, 0).await.unwrap());
 }
 
 #[tokio::test]
 async fn a_folder_is_no_object() {
     let store = Store::new();
     let folder = Key::parse("docker/registry").unwrap();
-    assert!(matches!(store.disk.open_blob(&folder).await, Err(Error::Io { .. })));
-    assert!(!store.disk.holds(&folder, 4096).await.unwrap());
+    assert!(matches!(store.disk.reader().open_blob(&folder).await, Err(Error::Io { .. })));
+    assert!(!store.disk.reader().holds(&folder, 4096).await.unwrap());
 }
 
 #[tokio::test]
@@ -124,9 +125,9 @@ async fn while_the_store_is_away_nothing_is_missing_removed_or_made() {
 
     let is_away = |error: Error| matches!(error, Error::StoreAway { source: MarkerError::Missing, .. });
     let disk = &store.disk;
-    assert!(is_away(disk.open_blob(&missing).await.unwrap_err()));
-    assert!(is_away(disk.holds(&missing, 0).await.unwrap_err()));
-    assert!(is_away(disk.digest_of(&missing, Algorithm::Sha256).await.unwrap_err()));
+    assert!(is_away(disk.reader().open_blob(&missing).await.unwrap_err()));
+    assert!(is_away(disk.reader().holds(&missing, 0).await.unwrap_err()));
+    assert!(is_away(disk.reader().digest_of(&missing, Algorithm::Sha256).await.unwrap_err()));
     assert!(is_away(disk.remove(&missing).await.unwrap_err()));
     assert!(is_away(disk.remove(&key).await.unwrap_err()));
     assert!(is_away(disk.publish(&claim, &missing).await.unwrap_err()));
@@ -139,8 +140,8 @@ async fn while_the_store_is_away_nothing_is_missing_removed_or_made() {
 async fn holds_what_has_the_right_length() {
     let store = Store::new();
     let key = store.push(id(1), b"bytes").await;
-    assert!(store.disk.holds(&key, 5).await.unwrap());
-    assert!(!store.disk.holds(&key, 4).await.unwrap());
+    assert!(store.disk.reader().holds(&key, 5).await.unwrap());
+    assert!(!store.disk.reader().holds(&key, 4).await.unwrap());
 }
 
 #[tokio::test]
@@ -149,7 +150,7 @@ async fn computes_a_digest_of_what_lies_there() {
     let bytes = content(crate::examine::READ_BYTES + 1);
     let key = store.push(id(1), &bytes).await;
     for algorithm in [Algorithm::Sha256, Algorithm::Sha512] {
-        assert_eq!(store.disk.digest_of(&key, algorithm).await.unwrap(), Digest::of(algorithm, &bytes));
+        assert_eq!(store.disk.reader().digest_of(&key, algorithm).await.unwrap(), Digest::of(algorithm, &bytes));
     }
 }
 
@@ -168,9 +169,9 @@ async fn a_gentle_reader_sees_the_same() {
     let bytes = vec![7; 300_000];
     let key = store.push(id(1), &bytes).await;
     let gentle = Pace::Gentle(NonZeroU64::new(1 << 40).unwrap());
-    let seen = store.disk.examine(&key, Algorithm::Sha256, gentle).await.unwrap();
+    let seen = store.disk.reader().examine(&key, Algorithm::Sha256, gentle).await.unwrap();
     assert_eq!(seen, Examined { digest: sha256(&bytes), size: 300_000 });
-    assert_eq!(store.disk.length(&key).await.unwrap(), 300_000);
+    assert_eq!(store.disk.reader().length(&key).await.unwrap(), 300_000);
 }
 
 #[tokio::test]

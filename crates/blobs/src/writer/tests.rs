@@ -459,5 +459,5 @@ async fn what_would_use_the_reserve_is_refused_as_on_a_full_disk() {
     assert!(matches!(store.disk.require_room(0).await, Err(Error::NoSpace)));
     writer.write(content(10).into()).await.unwrap();
     assert!(matches!(writer.sync().await, Err(Error::NoSpace)));
-    assert_eq!(store.disk.length(&Key::staging(id(1))).await.unwrap(), 10, "nothing more was written");
+    assert_eq!(store.disk.reader().length(&Key::staging(id(1))).await.unwrap(), 10, "nothing more was written");
 }

@@ -16,7 +16,7 @@ use cargohold_blobs::{LocalDisk, watch::Watch};
 use cargohold_http::{Api, Limits, ServerOptions};
 use cargohold_metadata::{EnsureStore, Metadata, Timestamp};
 use cargohold_oci::{Digest, UploadId};
-use cargohold_registry::{Checking, Environment, HowToCheck, Lifetimes, Scrub, Validation};
+use cargohold_registry::{Checking, Environment, HowToCheck, Lifetimes, Scrub, Stores, Validation};
 use tempfile::TempDir;
 use tokio::{net::TcpListener, runtime::Runtime};
 use uuid::Uuid;
@@ -62,8 +62,7 @@ impl Registry {
         };
         let registry = cargohold_registry::Registry::new(
             metadata.clone(),
-            store.id,
-            LocalDisk::open(folder.path(), store.id.number()).unwrap(),
+            Stores::new(store.id, LocalDisk::open(folder.path(), store.id.number()).unwrap()),
             lifetimes,
             Scrub::default(),
             Validation::default(),

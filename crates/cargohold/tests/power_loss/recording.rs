@@ -18,7 +18,7 @@ use cargohold_blobs::{
 use cargohold_http::{Api, Limits, ServerOptions};
 use cargohold_metadata::{EnsureStore, Metadata, Timestamp};
 use cargohold_oci::UploadId;
-use cargohold_registry::{Environment, Lifetimes, Registry, Scrub, Validation};
+use cargohold_registry::{Environment, Lifetimes, Registry, Scrub, Stores, Validation};
 use tempfile::TempDir;
 use tokio::{net::TcpListener, runtime::Runtime};
 use uuid::Uuid;
@@ -402,7 +402,14 @@ impl Process {
             };
             let validation = Validation::default();
             (
-                Registry::new(metadata.clone(), store.id, disk, lifetimes, Scrub::default(), validation, environment),
+                Registry::new(
+                    metadata.clone(),
+                    Stores::new(store.id, disk),
+                    lifetimes,
+                    Scrub::default(),
+                    validation,
+                    environment,
+                ),
                 metadata,
             )
         });

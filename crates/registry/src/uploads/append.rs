@@ -50,7 +50,7 @@ impl Registry {
 
     /// Refuses a body that there is no room for before anything is touched: the session stays as it is.
     pub(super) async fn require_room(&self, placement: Placement) -> Result<(), Error> {
-        Ok(self.0.disk.require_room(placement.length.unwrap_or_default()).await?)
+        Ok(self.0.stores.disk().require_room(placement.length.unwrap_or_default()).await?)
     }
 
     /// Makes durable what was received, and counts it.

@@ -132,7 +132,7 @@ impl Registry {
         let computed = if synced.hash.algorithm() == named.algorithm() {
             synced.hash.finish()
         } else {
-            self.0.disk.digest_of(&Key::staging(upload), named.algorithm()).await?
+            self.0.stores.disk().reader().digest_of(&Key::staging(upload), named.algorithm()).await?
         };
         if computed != named {
             self.abandon(&repository, upload).await;
@@ -145,7 +145,8 @@ impl Registry {
     /// The live object of the digest, if there is one and its bytes are there: then ours are not needed.
     async fn find_winner(&self, verified: &Verified) -> Result<Option<ObjectId>, Error> {
         let Some(live) = self.0.metadata.live_object(&verified.digest).await? else { return Ok(None) };
-        if live.size == verified.size && self.0.disk.holds(&Key::parse(&live.key)?, live.size).await? {
+        let (disk, key) = self.locate(live.store, &live.key)?;
+        if live.size == verified.size && disk.holds(&key, live.size).await? {
             return Ok(Some(live.object));
         }
         tracing::error!(digest = %verified.digest, key = live.key, "the bytes of a live object are not there: replacing it");
@@ -169,7 +170,7 @@ impl Registry {
             let Some(ClaimedKey(place)) = self.0.metadata.run(claim).await? else {
                 return Err(Error::Superseded { received: verified.size });
             };
-            match self.0.disk.publish(&verified.claim, &keys[place]).await {
+            match self.0.stores.disk().publish(&verified.claim, &keys[place]).await {
                 // A file that no row names is in the way: leave it alone and take the next place.
                 Err(cargohold_blobs::Error::Occupied { .. }) => keys.drain(..=place).for_each(drop),
                 // Whoever took over goes on with the file where it is.

@@ -26,7 +26,7 @@ impl Registry {
     ) -> Result<Session, Error> {
         // Asked before anybody is stopped: a chunk that is out of order ends no upload that is under way.
         in_order(start, &self.find_upload(repository, upload).await?)?;
-        let claim = self.0.disk.claim(upload).await;
+        let claim = self.0.stores.disk().claim(upload).await;
         // Asked again, since the writer that was just waited for may have committed.
         let row = self.find_upload(repository, upload).await?;
         in_order(start, &row)?;
@@ -66,7 +66,7 @@ impl Registry {
         epoch: Epoch,
         hash: HashState,
     ) -> Result<Session, Error> {
-        let writer = self.0.disk.claim(upload).await.writer(&Key::staging(upload), 0, hash).await?;
+        let writer = self.0.stores.disk().claim(upload).await.writer(&Key::staging(upload), 0, hash).await?;
         Ok(Session { repository: repository.clone(), upload, epoch, start: 0, writer })
     }
 }
