@@ -21,6 +21,7 @@ impl DataFolder {
     /// Makes the folder if needed and takes it.
     pub(crate) fn claim(path: &Path) -> anyhow::Result<Self> {
         let named = || format!("storage.filesystem.rootdirectory: {}", path.display());
+        refuse_others(path)?;
         make(path).with_context(|| format!("{}: cannot make the data folder", named()))?;
         let path = path.canonicalize().with_context(named)?;
         let lock = path.join("cargohold.lock");
@@ -62,10 +63,32 @@ impl DataFolder {
 
 /// Fails unless a registry keeps its data in the folder.
 pub(crate) fn require(folder: &Path) -> anyhow::Result<()> {
+    refuse_others(folder)?;
     if !database(folder).exists() {
         bail!(
             "there is no registry's data in {}\n  Name its configuration with --config, or its folder with \
              CARGOHOLD__STORAGE__FILESYSTEM__ROOTDIRECTORY",
+            folder.display()
+        );
+    }
+    Ok(())
+}
+
+/// Fails if the folder is the data folder of another registry of the family. Taken for ours it would look empty, and a repair
+/// would throw away what nobody names.
+fn refuse_others(folder: &Path) -> anyhow::Result<()> {
+    let is_there = |name: &str| folder.join(name).symlink_metadata().is_ok();
+    if is_there("docker/registry/v2/repositories") && !is_there("cargohold-store") {
+        let folder = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
+        let ours = folder.with_file_name("cargohold-data");
+        bail!(
+            "storage.filesystem.rootdirectory: {} is the data folder of another registry (docker/registry/v2/repositories)\n  \
+             Cargohold keeps its own data in a folder of its own, and reads the other registry's where it is:\n    \
+             export CARGOHOLD__STORAGE__FILESYSTEM__ROOTDIRECTORY={}\n    \
+             cargohold adopt {}\n    \
+             cargohold serve",
+            folder.display(),
+            ours.display(),
             folder.display()
         );
     }

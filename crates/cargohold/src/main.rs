@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+mod adopt;
 mod backup;
 mod banner;
 mod configuration;
@@ -20,6 +21,7 @@ mod sweep;
 
 use std::{path::PathBuf, process::ExitCode};
 
+use adopt::Adopt;
 use backup::Backup;
 use clap::{Parser, Subcommand};
 use fsck::Fsck;
@@ -46,6 +48,20 @@ enum Command {
         /// The configuration, in YAML. Without it there is only what the environment says
         file: Option<PathBuf>,
     },
+    /// Serve what another registry has, from where it lies
+    ///
+    /// Reads the data folder of the CNCF registry (registry:2, registry:3, Debian's docker-registry; Harbor's lies behind it) and
+    /// writes down what is in it: no byte is copied or moved, nothing is written to that folder, and the other registry can serve
+    /// it again at any time. Both servers must be stopped. What is pushed from then on goes to our own data folder, the one
+    /// that `serve` would open. Cut off, or run again later, it takes what is new; a tag that was changed here since stays.
+    #[command(after_help = "Examples:
+  cargohold adopt /var/lib/registry
+  cargohold adopt --verify --json /var/lib/registry
+  cargohold adopt --moved-from /var/lib/registry /mnt/registry
+
+Exit status: 0 if all was adopted that the other registry served, 1 if it could not be done, 3 if something was left out or is
+incomplete, which is told with its path and what it means.")]
+    Adopt(Adopt),
     /// Delete repositories, and bring back what was deleted
     #[command(subcommand)]
     Repository(RepositoryCommand),
@@ -110,6 +126,7 @@ on, 2 if the command line is wrong, 130 after being told twice to stop.";
 fn main() -> ExitCode {
     let ended = match CommandLine::parse().command {
         Command::Serve { file } => serve::run(file.as_deref(), std::env::vars_os()).map(done),
+        Command::Adopt(adopt) => adopt::run(&adopt),
         Command::Repository(command) => repository::run(&command).map(done),
         Command::Backup(backup) => backup::run(&backup).map(done),
         Command::Restore(restore) => restore::run(&restore).map(done),

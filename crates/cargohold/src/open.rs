@@ -2,9 +2,9 @@
 
 use std::{path::Path, time::SystemTime};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use cargohold_blobs::{LocalDisk, ReadOnlyDisk};
-use cargohold_metadata::{EnsureStore, Metadata, Timestamp};
+use cargohold_metadata::{AdoptStore, EnsureStore, Metadata, MoveAdoptedStore, StoreId, Timestamp};
 use cargohold_oci::UploadId;
 use cargohold_registry::{Environment, Registry, Stores};
 use uuid::Uuid;
@@ -21,6 +21,30 @@ const HERE: &str = ".";
 /// Opens the facts and the bytes of a data folder, which this process owns.
 pub(crate) async fn open(folder: &DataFolder, configuration: &Configuration) -> anyhow::Result<Registry> {
     open_with(&folder.database(), folder, configuration).await
+}
+
+/// As [`open`], with the store `other` of another registry, which is made known if it is not; it may have been moved from where
+/// it was.
+pub(crate) async fn open_to_adopt(
+    folder: &DataFolder,
+    configuration: &Configuration,
+    other: &Path,
+    moved_from: Option<&Path>,
+) -> anyhow::Result<(Registry, StoreId)> {
+    let metadata =
+        Metadata::open(&folder.database(), now()).with_context(|| folder.database().display().to_string())?;
+    let location = other.display().to_string();
+    if let Some(from) = moved_from {
+        // It is not there any more, so nothing can be said about its links.
+        let from = std::path::absolute(from)?.display().to_string();
+        let moved = MoveAdoptedStore { kind: STORE, from: from.clone(), to: location.clone() };
+        if !metadata.run(moved).await? && metadata.adopted_store(STORE, &location).await?.is_none() {
+            bail!("nothing was adopted from {from}");
+        }
+    }
+    let store = metadata.run(AdoptStore { kind: STORE, location }).await?;
+    metadata.close().await;
+    Ok((open(folder, configuration).await?, store))
 }
 
 /// As [`open`], with facts that lie elsewhere.

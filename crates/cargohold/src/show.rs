@@ -7,15 +7,17 @@ use std::{
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+/// How a bar for bytes looks.
+const BYTES: &str =
+    "{elapsed_precise} {wide_bar} {binary_bytes}/{binary_total_bytes} {binary_bytes_per_sec}, {eta} left";
+
 /// A bar for work that is measured in bytes, where somebody looks at standard error.
 pub(crate) struct ByteProgress(ProgressBar);
 
 impl ByteProgress {
     pub(crate) fn new() -> Self {
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
-        let style =
-            "{elapsed_precise} {wide_bar} {binary_bytes}/{binary_total_bytes} {binary_bytes_per_sec}, {eta} left";
-        if let Ok(style) = ProgressStyle::with_template(style) {
+        if let Ok(style) = ProgressStyle::with_template(BYTES) {
             bar.set_style(style);
         }
         bar.enable_steady_tick(Duration::from_millis(250));
@@ -30,6 +32,50 @@ impl ByteProgress {
     /// So much more is done.
     pub(crate) fn go_on(&self, bytes: u64) {
         self.0.inc(bytes);
+    }
+
+    /// Writes a line to standard output, above the bar.
+    pub(crate) fn say(&self, text: &str) {
+        self.0.suspend(|| line(text));
+    }
+
+    pub(crate) fn end(&self) {
+        self.0.finish_and_clear();
+    }
+}
+
+/// A bar for work that is measured in things, and then perhaps in bytes, where somebody looks at standard error.
+pub(crate) struct Counting(ProgressBar);
+
+impl Counting {
+    pub(crate) fn new(things: &str) -> Self {
+        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+        if let Ok(style) = ProgressStyle::with_template(&format!(
+            "{{elapsed_precise}} {{wide_bar}} {{pos}}/{{len}} {things}, {{eta}} left"
+        )) {
+            bar.set_style(style);
+        }
+        bar.enable_steady_tick(Duration::from_millis(250));
+        Self(bar)
+    }
+
+    /// So many are to be done.
+    pub(crate) fn begin(&self, count: u64) {
+        self.0.set_length(count);
+    }
+
+    /// Those are done, and from now on it is bytes.
+    pub(crate) fn begin_bytes(&self, bytes: u64) {
+        if let Ok(style) = ProgressStyle::with_template(BYTES) {
+            self.0.set_style(style);
+        }
+        self.0.reset();
+        self.0.set_length(bytes);
+    }
+
+    /// So much more is done.
+    pub(crate) fn go_on(&self, much: u64) {
+        self.0.inc(much);
     }
 
     /// Writes a line to standard output, above the bar.

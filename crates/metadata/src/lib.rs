@@ -8,6 +8,7 @@
 
 #![forbid(unsafe_code)]
 
+mod adopt;
 mod arrivals;
 mod backups;
 mod blobs;
@@ -37,6 +38,10 @@ mod uploads;
 
 use std::path::Path;
 
+pub use adopt::{
+    AbsentReference, AdoptLinks, AdoptTags, AdoptedLink, AdoptedLinks, AdoptedTag, Holdings, KnownManifest, MarkRead,
+    TagOutcome,
+};
 pub use backups::{PutOffDeletions, RecordBackup};
 pub use blobs::{BlobCopy, DeleteBlob, DeletedBlob, RenewLink};
 pub use check::{CheckedObject, CheckedPayload, CheckedSession, DiscardUnnamed, MarkFound, MarkVerified};
@@ -174,6 +179,9 @@ impl Engine {
 /// Every SQL statement of the program: what a test prepares on each engine.
 pub fn statements() -> impl Iterator<Item = &'static Statement> {
     [
+        adopt::LINK_STATEMENTS,
+        adopt::STATEMENTS,
+        adopt::TAG_STATEMENTS,
         backups::STATEMENTS,
         blobs::DELETE_STATEMENTS,
         blobs::STATEMENTS,
@@ -211,6 +219,7 @@ pub fn statements() -> impl Iterator<Item = &'static Statement> {
 /// Every statement that only takes locks, which PostgreSQL alone needs.
 pub fn locks() -> impl Iterator<Item = &'static LockStatement> {
     [
+        adopt::LOCKS,
         arrivals::LOCKS,
         manifests::DELETE_LOCKS,
         manifests::PUT_LOCKS,

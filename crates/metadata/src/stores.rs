@@ -87,6 +87,11 @@ impl FromRow for StoreId {
 }
 
 impl Metadata {
+    /// The store of that kind and location, if it belongs to another registry.
+    pub async fn adopted_store(&self, kind: &str, location: &str) -> Result<Option<StoreId>, Error> {
+        self.reader().optional(&FIND_ADOPTED_STORE, &[kind.into(), location.into()]).await
+    }
+
     /// The stores of that kind that belong to other registries.
     pub async fn adopted_stores(&self, kind: &str) -> Result<Vec<AdoptedStore>, Error> {
         self.reader().all(&LIST_ADOPTED_STORES, &[kind.into()]).await

@@ -81,6 +81,23 @@ impl FromRow for Tag {
     }
 }
 
+/// Why a tag names what it does.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Cause {
+    Push,
+    /// Another registry had it so.
+    Adopt,
+}
+
+impl Cause {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Push => "push",
+            Self::Adopt => "adopt",
+        }
+    }
+}
+
 /// What a tag names, or named.
 #[derive(Debug)]
 pub(crate) struct Place {
@@ -197,6 +214,7 @@ pub(crate) async fn point(
     tag: &Tag,
     manifest: ManifestId,
     now: Timestamp,
+    cause: Cause,
 ) -> Result<(), Error> {
     let subject = tag.subject();
     let row = [repository.into(), tag.as_str().into(), manifest.into(), subject.as_ref().into(), now.into()];
@@ -210,7 +228,7 @@ pub(crate) async fn point(
         previous.into(),
         manifest.into(),
         now.into(),
-        "push".into(),
+        cause.as_str().into(),
     ];
     tx.connection.execute(&INSERT_HISTORY, &row).await?;
     Ok(())

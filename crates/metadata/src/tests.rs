@@ -2,6 +2,7 @@
 //!
 //! The database is SQLite; where `CARGOHOLD_TEST_POSTGRES` has the address of a PostgreSQL database, all of them run there.
 
+mod adopt;
 mod database;
 mod deletions;
 mod manifests;

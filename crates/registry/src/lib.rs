@@ -6,10 +6,12 @@
 
 #![forbid(unsafe_code)]
 
+mod adopt;
 mod backup;
 mod check;
 mod delete;
 mod discard;
+mod distribution;
 mod environment;
 mod error;
 mod expire;
@@ -35,6 +37,7 @@ pub use cargohold_metadata::{CandidateStatus, Count, Grace, Reason, SweepStatus,
 
 use tokio::sync::Notify;
 
+pub use adopt::{Adopted, Adopting, Found, Odd, Oddity};
 pub use check::{Checked, Checking, HowToCheck, Problem};
 pub use delete::TakenAlong;
 pub use environment::Environment;

@@ -34,7 +34,7 @@ impl Registry {
         (kinds, output.status.code())
     }
 
-    fn stop(&self) {
+    pub(crate) fn stop(&self) {
         self.signal(Signal::TERM);
         self.wait();
     }

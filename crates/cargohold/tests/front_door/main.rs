@@ -9,11 +9,13 @@
 
 mod client;
 mod content;
+mod distribution;
 mod registry;
 mod repository;
 mod waiting;
 mod wire;
 
+mod adopt;
 mod backup;
 mod bad_clients;
 mod blobs_pull;

@@ -11,7 +11,7 @@ use crate::{
     connection::{FromRow, Row, hex},
     repositories,
     statement::{locks, statements},
-    tags,
+    tags::{self, Cause},
     transaction::{Tx, sealed::Run},
 };
 
@@ -168,7 +168,7 @@ impl Run for PutManifest {
         let resolve = [manifest.into(), repository.into(), (&self.digest).into()];
         tx.connection.execute(&RESOLVE_CHILD_REFERENCES, &resolve).await?;
         for tag in &self.tags {
-            tags::point(tx, repository, tag, manifest, self.now).await?;
+            tags::point(tx, repository, tag, manifest, self.now, Cause::Push).await?;
         }
         repositories::publish(tx, repository, self.now).await?;
         Ok(Ok(absent))
