@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::{
     configuration::Configuration,
-    data_folder::DataFolder,
+    data_folder::{self, DataFolder},
     management, open,
     show::{self, Counting},
 };
@@ -80,14 +80,7 @@ fn canonical(folder: &Path) -> anyhow::Result<PathBuf> {
 
 /// Our own data is ours already, and what lies in one another would be adopted twice or served as a blob's bytes.
 fn refuse_our_own(other: &Path, configuration: &Configuration) -> anyhow::Result<()> {
-    let root = &configuration.root_directory;
-    // It may not be there yet: then what is there of it decides.
-    let absolute = std::path::absolute(root)?;
-    let existing = absolute.ancestors().find_map(|above| Some((above.canonicalize().ok()?, above)));
-    let ours = match existing {
-        Some((canonical, above)) => canonical.join(absolute.strip_prefix(above)?),
-        None => absolute,
-    };
+    let ours = data_folder::place_of(&configuration.root_directory)?;
     let how = if ours == other {
         "is the data folder itself"
     } else if other.starts_with(&ours) {
@@ -142,27 +135,30 @@ fn told(adopted: &Adopted, other: &Path, verify: bool) -> String {
         row("bytes", show::size(bytes.all), show::size(bytes.new)),
     ];
     let mut text = show::table(rows.into_iter(), &[1, 2]);
-    let mut say = |line: String| {
-        text.push_str(&line);
+    let mut say = |line: Option<String>| {
+        text.extend(line);
         text.push('\n');
     };
     if left_out > 0 {
-        say(format!("{left_out} left out or incomplete, see above"));
+        say(Some(format!("{left_out} left out or incomplete, see above")));
     }
     if harmless > 0 {
-        say(format!("{harmless} left-overs that the other registry did not serve either, see above"));
+        let all = show::list(&[(harmless, "left-over", "left-overs")]);
+        say(all.map(|all| format!("{all} that the other registry did not serve either, see above")));
     }
     if uploads > 0 {
-        say(format!("{uploads} uploads under way were not taken: clients start them anew"));
+        let all = show::list(&[(uploads, "upload under way was not taken", "uploads under way were not taken")]);
+        say(all.map(|all| format!("{all}: clients start anew")));
     }
     if verify {
-        say(format!("{verified} blobs were read and are whole"));
+        let all = show::list(&[(verified, "blob was read and is whole", "blobs were read and are whole")]);
+        say(Some(all.unwrap_or_else(|| "no blob was left to be read".to_owned())));
     }
-    say(format!(
+    say(Some(format!(
         "\nadopted {}: its blobs are read from there, and nothing is ever written to it\nkeep it, and start the server: \
          cargohold serve",
         other.display()
-    ));
+    )));
     text.trim_end().to_owned()
 }
 

@@ -74,6 +74,18 @@ pub(crate) fn require(folder: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Where a folder is, or will be if it is not there yet: without links, so that two can be compared.
+pub(crate) fn place_of(folder: &Path) -> io::Result<PathBuf> {
+    let absolute = std::path::absolute(folder)?;
+    let existing = absolute.ancestors().find_map(|above| Some((above.canonicalize().ok()?, above)));
+    Ok(match existing.map(|(canonical, above)| (canonical, absolute.strip_prefix(above))) {
+        // A slash behind it would make it another path.
+        Some((canonical, Ok(below))) if below.as_os_str().is_empty() => canonical,
+        Some((canonical, Ok(below))) => canonical.join(below),
+        _ => absolute,
+    })
+}
+
 /// Fails if the folder is the data folder of another registry of the family. Taken for ours it would look empty, and a repair
 /// would throw away what nobody names.
 fn refuse_others(folder: &Path) -> anyhow::Result<()> {

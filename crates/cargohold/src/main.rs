@@ -8,6 +8,7 @@ mod banner;
 mod configuration;
 mod data_folder;
 mod doors;
+mod export;
 mod fsck;
 mod logging;
 mod management;
@@ -24,6 +25,7 @@ use std::{path::PathBuf, process::ExitCode};
 use adopt::Adopt;
 use backup::Backup;
 use clap::{Parser, Subcommand};
+use export::Export;
 use fsck::Fsck;
 use repository::RepositoryCommand;
 use restore::Restore;
@@ -62,6 +64,21 @@ enum Command {
 Exit status: 0 if all was adopted that the other registry served, 1 if it could not be done, 3 if something was left out or is
 incomplete, which is told with its path and what it means.")]
     Adopt(Adopt),
+    /// Write all that the registry has in the layout of the CNCF registry
+    ///
+    /// Beside a running server if there is one: it is the registry of the moment when this begins. Blobs are linked where the file
+    /// system allows it, so they take no space, and copied elsewhere. The folder must be empty, or one that an earlier export
+    /// wrote: then what is new is added, nothing is taken away, and a tag that was set there later stays.
+    ///
+    /// The other registry has no list of referrers: signatures and the like are exported as manifests, and the tags that some
+    /// clients find them by are exported where clients have set them, and not made.
+    #[command(after_help = "Examples:
+  cargohold export /srv/registry
+  cargohold export --copy /mnt/disk/registry
+  REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY=/srv/registry registry serve config.yml
+
+Exit status: 0 if all was exported, 1 if it could not be done, 3 if bytes of blobs are missing, which is told.")]
+    Export(Export),
     /// Delete repositories, and bring back what was deleted
     #[command(subcommand)]
     Repository(RepositoryCommand),
@@ -127,6 +144,7 @@ fn main() -> ExitCode {
     let ended = match CommandLine::parse().command {
         Command::Serve { file } => serve::run(file.as_deref(), std::env::vars_os()).map(done),
         Command::Adopt(adopt) => adopt::run(&adopt),
+        Command::Export(export) => export::run(&export),
         Command::Repository(command) => repository::run(&command).map(done),
         Command::Backup(backup) => backup::run(&backup).map(done),
         Command::Restore(restore) => restore::run(&restore).map(done),

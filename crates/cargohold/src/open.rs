@@ -1,6 +1,9 @@
 //! Opens the registry that lies in a data folder: its facts and its bytes, and those that it adopted from other registries.
 
-use std::{path::Path, time::SystemTime};
+use std::{
+    path::{Path, PathBuf},
+    time::SystemTime,
+};
 
 use anyhow::{Context, bail};
 use cargohold_blobs::{LocalDisk, ReadOnlyDisk};
@@ -68,10 +71,27 @@ pub(crate) async fn open_with(
 pub(crate) async fn open_beside(folder: &Path, configuration: &Configuration) -> anyhow::Result<Registry> {
     let metadata = Metadata::open_beside(&data_folder::database(folder))
         .with_context(|| data_folder::database(folder).display().to_string())?;
+    beside(metadata, folder, configuration).await
+}
+
+/// As [`open_beside`], with a copy of the facts, which lies elsewhere and is this process's own.
+pub(crate) async fn open_copy(copy: &Path, folder: &Path, configuration: &Configuration) -> anyhow::Result<Registry> {
+    let metadata = Metadata::open(copy, now()).with_context(|| copy.display().to_string())?;
+    beside(metadata, folder, configuration).await
+}
+
+async fn beside(metadata: Metadata, folder: &Path, configuration: &Configuration) -> anyhow::Result<Registry> {
     let store = metadata.store(STORE, HERE).await?.context("the registry was never started on this folder")?;
     let disk = LocalDisk::reopen(folder, store.id.number())
         .with_context(|| format!("cannot open the store in {}", folder.display()))?;
     registry(metadata, Stores::new(store.id, disk), configuration).await
+}
+
+/// The folders of other registries that the one in this data folder adopted.
+pub(crate) async fn adopted_folders(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let metadata = Metadata::open_beside(&data_folder::database(folder))
+        .with_context(|| data_folder::database(folder).display().to_string())?;
+    Ok(metadata.adopted_stores(STORE).await?.into_iter().map(|store| store.location.into()).collect())
 }
 
 /// Puts the registry together, with the stores that it adopted; one of these may be away.

@@ -15,6 +15,7 @@ mod blobs;
 mod check;
 mod connection;
 mod error;
+mod export;
 mod ids;
 mod manifests;
 mod mounts;
@@ -46,6 +47,7 @@ pub use backups::{PutOffDeletions, RecordBackup};
 pub use blobs::{BlobCopy, DeleteBlob, DeletedBlob, RenewLink};
 pub use check::{CheckedObject, CheckedPayload, CheckedSession, DiscardUnnamed, MarkFound, MarkVerified};
 pub use error::Error;
+pub use export::{LinkedBlob, PushedManifest, TaggedManifest};
 pub use ids::{BlobId, ManifestId, ObjectId, PayloadId, RepositoryId, StoreId};
 pub use manifests::{
     AbsentContent, DeleteManifest, DeletedManifests, ManifestHead, MissingContent, PutManifest, ReferencedContent,
@@ -186,6 +188,7 @@ pub fn statements() -> impl Iterator<Item = &'static Statement> {
         blobs::DELETE_STATEMENTS,
         blobs::STATEMENTS,
         check::STATEMENTS,
+        export::STATEMENTS,
         ids::STATEMENTS,
         manifests::DELETE_STATEMENTS,
         manifests::PUT_STATEMENTS,

@@ -55,6 +55,11 @@ pub(crate) fn current(name: &RepositoryName, tag: &Tag) -> String {
     format!("{}/{tag}/current/link", tags(name))
 }
 
+/// The link that says that a tag named a manifest once, below the root.
+pub(crate) fn index(name: &RepositoryName, tag: &Tag, digest: &Digest) -> String {
+    format!("{}/{tag}/index/{}/{}/link", tags(name), digest.algorithm(), digest.hex())
+}
+
 /// The names in a folder, some at a time and in no order; none if there is no such folder. What is not UTF-8 is told with what
 /// is not replaced.
 pub(crate) fn list(folder: PathBuf) -> impl Stream<Item = io::Result<Vec<String>>> + Unpin {
@@ -101,6 +106,7 @@ mod tests {
         assert_eq!(layer(&name, &digest), format!("{below}/_layers/sha256/{hex}/link"));
         assert_eq!(revision(&name, &digest), format!("{below}/_manifests/revisions/sha256/{hex}/link"));
         assert_eq!(current(&name, &tag), format!("{below}/_manifests/tags/v1/current/link"));
+        assert_eq!(index(&name, &tag, &digest), format!("{below}/_manifests/tags/v1/index/sha256/{hex}/link"));
     }
 
     #[tokio::test]

@@ -27,6 +27,7 @@ mod discover;
 mod early_answers;
 mod empty_blobs;
 mod errors;
+mod export;
 mod fsck;
 mod interruptions;
 mod limits;
