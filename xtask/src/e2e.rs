@@ -4,10 +4,12 @@
 //! what was lost. Each client's flows are a file; flows of different clients run side by side, against one server.
 //! Everything that is started is stopped, and nothing is left on the machine but installed packages and the cache folder.
 
+mod adopt;
 pub(crate) mod command;
 mod crane;
 pub(crate) mod digest;
 mod docker;
+pub(crate) mod docker_registry;
 mod durability;
 mod failing_database;
 mod flows;
@@ -98,6 +100,8 @@ pub(crate) enum Group {
     Crane,
     /// What is synced before what, as strace sees it
     Durability,
+    /// Debian's docker-registry, adopted and exported again
+    Adopt,
     /// A small disk, until nothing fits any more
     FullDisk,
     /// The tests of the crate `metadata` on PostgreSQL
@@ -126,6 +130,9 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
         if let (true, Target::Program(program)) = (groups.contains(&Group::Durability), &target) {
             threads.spawn(|| durability::flow(program, &scratch, &report));
             threads.spawn(|| failing_database::flow(program, &scratch, &report));
+        }
+        if let (true, Target::Program(program)) = (groups.contains(&Group::Adopt), &target) {
+            threads.spawn(|| adopt::flow(program, &scratch, seed, &report));
         }
         if let (true, Target::Program(program)) = (groups.contains(&Group::FullDisk), &target) {
             threads.spawn(|| full_disk::flow(program, &scratch, seed, &report));
@@ -243,7 +250,12 @@ fn run_side_by_side(groups: &BTreeSet<Group>, setting: Setting<'_>) {
                 Group::Skopeo => drop(threads.spawn(move || skopeo::flows(setting))),
                 Group::Podman => drop(threads.spawn(move || podman::flows(setting))),
                 Group::Crane => drop(threads.spawn(move || crane::flows(setting))),
-                Group::Server | Group::Durability | Group::FullDisk | Group::Metadata | Group::KillLoop => {}
+                Group::Server
+                | Group::Durability
+                | Group::Adopt
+                | Group::FullDisk
+                | Group::Metadata
+                | Group::KillLoop => {}
             }
         }
     });
@@ -268,7 +280,7 @@ mod tests {
 
     #[test]
     fn everything_runs_unless_groups_are_named() {
-        assert_eq!(selected(&[]).len(), 9);
+        assert_eq!(selected(&[]).len(), 10);
         assert_eq!(selected(&["kill-loop", "docker"]), [Group::Docker, Group::KillLoop]);
     }
 

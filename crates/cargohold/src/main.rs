@@ -52,10 +52,11 @@ enum Command {
     },
     /// Serve what another registry has, from where it lies
     ///
-    /// Reads the data folder of the CNCF registry (registry:2, registry:3, Debian's docker-registry; Harbor's lies behind it) and
-    /// writes down what is in it: no byte is copied or moved, nothing is written to that folder, and the other registry can serve
-    /// it again at any time. Both servers must be stopped. What is pushed from then on goes to our own data folder, the one
-    /// that `serve` would open. Cut off, or run again later, it takes what is new; a tag that was changed here since stays.
+    /// Reads the data folder of the CNCF registry (registry:2, registry:3, Debian's docker-registry) and writes down what is in
+    /// it: no byte is copied or moved, nothing is written to that folder, and the other registry can serve it again at any time.
+    /// What is pushed from then on goes to our own data folder, the one that `serve` would open. Our server must be stopped; the
+    /// other may run while a first adoption takes the bulk. Cut off, or run again later, this takes what is new; a tag that was
+    /// changed here since stays.
     #[command(after_help = "Examples:
   cargohold adopt /var/lib/registry
   cargohold adopt --verify --json /var/lib/registry

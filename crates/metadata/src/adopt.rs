@@ -9,7 +9,7 @@ mod tags;
 use cargohold_oci::{Digest, RepositoryName};
 use serde_json::json;
 
-pub use links::{AdoptLinks, AdoptedLink, AdoptedLinks};
+pub use links::{AdoptLinks, AdoptedLink, AdoptedLinks, SettleLinks};
 pub(crate) use links::{LOCKS, STATEMENTS as LINK_STATEMENTS};
 pub(crate) use tags::STATEMENTS as TAG_STATEMENTS;
 pub use tags::{AdoptTags, AdoptedTag, TagOutcome};

@@ -41,7 +41,7 @@ use std::path::Path;
 
 pub use adopt::{
     AbsentReference, AdoptLinks, AdoptTags, AdoptedLink, AdoptedLinks, AdoptedTag, Holdings, KnownManifest, MarkRead,
-    TagOutcome,
+    SettleLinks, TagOutcome,
 };
 pub use backups::{PutOffDeletions, RecordBackup};
 pub use blobs::{BlobCopy, DeleteBlob, DeletedBlob, RenewLink};

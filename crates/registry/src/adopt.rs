@@ -20,7 +20,7 @@ use std::{
 
 use cargohold_access::OperatorPermit;
 use cargohold_blobs::ReadOnlyDisk;
-use cargohold_metadata::{StoreId, Timestamp};
+use cargohold_metadata::{SettleLinks, StoreId, Timestamp};
 use cargohold_oci::{Algorithm, Digest, RepositoryName};
 use futures_util::StreamExt;
 
@@ -171,6 +171,7 @@ impl Adoption<'_> {
         let manifests = self.manifests(name).await?;
         self.absent(name).await?;
         self.tags(name).await?;
+        self.registry.0.metadata.run(SettleLinks { repository: name.clone() }).await?;
         let folder = self.path(&distribution::repository(name));
         let uploads = self.names(folder.join("_uploads")).await;
         let mut adopted = self.adopted();

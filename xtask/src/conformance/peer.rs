@@ -3,10 +3,7 @@
 //!
 //! The registry is Debian's docker-registry, with deletes enabled; the findings are those of the official suite, by group.
 
-use std::fs;
-use std::time::Duration;
-
-use anyhow::{Result, ensure};
+use anyhow::Result;
 
 use super::attempt::Setting;
 use super::client::Client;
@@ -14,13 +11,9 @@ use super::outcome::{Counts, Outcome};
 use super::plan;
 use super::rules::{Deletes, Rules, Version};
 use super::tree::Group;
+use crate::e2e::docker_registry::DockerRegistry;
 use crate::e2e::random::Random;
-use crate::e2e::registry::Registry;
 use crate::e2e::scratch::Scratch;
-use crate::e2e::service::{Recipe, Service};
-use crate::e2e::tools;
-
-const START_LIMIT: Duration = Duration::from_mins(1);
 
 /// What has to be found in a group: how many tests there are, how many fail, how many are skipped.
 type Finding = (&'static str, usize, usize, usize);
@@ -58,16 +51,16 @@ const FINDINGS: &[Finding] = &[
 
 /// The run against the peer.
 pub(crate) fn run(scratch: &Scratch, seed: u64) -> Result<Group> {
-    let (mut service, address) = start(scratch)?;
+    let folder = scratch.folder("docker-registry")?;
+    let peer = DockerRegistry::start(&folder, &folder.join("data"))?;
     let setting = Setting {
-        client: Client::new(&address),
+        client: Client::new(peer.registry.address()),
         rules: Rules { version: Version::Dev, sparse: true, deletes: Deletes::Supported },
         repository: "conformance/target".to_owned(),
         source: "conformance/source".to_owned(),
     };
     let found = plan::carry_out("docker-registry", &setting, Random::new(seed));
-    let status = service.stop()?;
-    ensure!(status.success() || status.code().is_none(), "docker-registry ended with {status}");
+    peer.stop()?;
     Ok(found)
 }
 
@@ -100,48 +93,10 @@ fn told(tests: usize, failures: usize, skips: usize, others: usize) -> String {
     format!("{tests} tests, {failures} failures, {skips} skips, {others} others")
 }
 
-/// Starts the peer on an empty folder and a free port, and tells its address.
-fn start(scratch: &Scratch) -> Result<(Service, String)> {
-    let folder = scratch.folder("docker-registry")?;
-    let configuration = folder.join("config.yml");
-    let data = folder.join("data").display().to_string();
-    let settings = serde_json::json!({
-        "version": "0.1",
-        "log": { "level": "info" },
-        "storage": { "filesystem": { "rootdirectory": data }, "delete": { "enabled": true } },
-        "http": { "addr": "127.0.0.1:0" },
-    });
-    // JSON is YAML.
-    fs::write(&configuration, settings.to_string())?;
-    let log = folder.join("log");
-    let mut service = Recipe {
-        name: "docker-registry",
-        program: tools::locate_or_say(tools::PEER_PROGRAM)?,
-        arguments: vec!["serve".to_owned(), configuration.display().to_string()],
-        variables: Vec::new(),
-        user: None,
-        log: log.clone(),
-    }
-    .start()?;
-    let address = service.wait_until(START_LIMIT, || listening_on(&String::from_utf8_lossy(&fs::read(&log).ok()?)))?;
-    let registry = Registry::at(&address);
-    service.wait_until(START_LIMIT, || registry.answers().then_some(()))?;
-    Ok((service, address))
-}
-
-/// `host:port` from the whole line of the log that tells it.
-fn listening_on(log: &str) -> Option<String> {
-    let (lines, _unfinished) = log.rsplit_once('\n')?;
-    let (_, after) = lines.split_once("listening on ")?;
-    let address: String =
-        after.chars().take_while(|character| character.is_ascii_digit() || ".:".contains(*character)).collect();
-    address.contains(':').then_some(address)
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::tree::{Node, Test};
-    use super::{Group, Outcome, compare, listening_on};
+    use super::{Group, Outcome, compare};
 
     fn found(outcomes: &[Outcome]) -> Group {
         let tests = outcomes
@@ -175,12 +130,5 @@ mod tests {
         let found = found(&[Outcome::Pass]);
         assert_eq!(compare(&found, &[("image", 1, 0, 0), ("index", 5, 0, 0)]).len(), 1);
         assert_eq!(compare(&found, &[]), ["image: nothing is known of this group"]);
-    }
-
-    #[test]
-    fn the_log_tells_the_address() {
-        let line = "time=\"2026-01-01T00:00:00Z\" level=info msg=\"listening on 127.0.0.1:4711\" go.version=go1.19\n";
-        assert_eq!(listening_on(line).as_deref(), Some("127.0.0.1:4711"));
-        assert_eq!(listening_on("msg=\"listening on 127.0.0.1:47"), None);
     }
 }

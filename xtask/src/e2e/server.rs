@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
+use super::command::Tool;
 use super::registry::Registry;
 use super::service::{Recipe, Service};
 
@@ -47,6 +48,16 @@ impl Installation {
         Self { is_open: false, ..self }
     }
 
+    /// Runs another command of the program on the same data; answers what it wrote to its standard output.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Result<String> {
+        let root = "CARGOHOLD__STORAGE__FILESYSTEM__ROOTDIRECTORY";
+        let mut tool = Tool::new(&self.program).variable(root, self.data());
+        for (name, value) in &self.variables {
+            tool = tool.variable(name, value);
+        }
+        Ok(tool.read(arguments)?)
+    }
+
     /// The log of all starts.
     pub(crate) fn log(&self) -> PathBuf {
         self.folder.join("server.log")
@@ -68,7 +79,17 @@ impl Installation {
 
     /// Starts it and does not wait for anything.
     pub(crate) fn launch(&self) -> Result<Service> {
-        let data = self.folder.join("data").display().to_string();
+        self.begin(&["serve"])
+    }
+
+    /// The data folder, which the first start makes.
+    pub(crate) fn data(&self) -> PathBuf {
+        self.folder.join("data")
+    }
+
+    /// Starts another command of the program on the same data, and does not wait for anything.
+    pub(crate) fn begin(&self, arguments: &[&str]) -> Result<Service> {
+        let data = self.data().display().to_string();
         let mut variables = vec![
             ("CARGOHOLD__HTTP__ADDR".to_owned(), "127.0.0.1:0".to_owned()),
             ("CARGOHOLD__STORAGE__FILESYSTEM__ROOTDIRECTORY".to_owned(), data),
@@ -80,7 +101,7 @@ impl Installation {
         Recipe {
             name: "the server",
             program: self.program.clone(),
-            arguments: vec!["serve".to_owned()],
+            arguments: arguments.iter().map(|argument| (*argument).to_owned()).collect(),
             variables,
             user: None,
             log: self.log(),

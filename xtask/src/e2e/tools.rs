@@ -112,6 +112,7 @@ fn needs(group: Group) -> impl Iterator<Item = &'static Needed> {
         Group::Podman => (PODMAN, IMAGES),
         Group::Crane => (&[], IMAGES),
         Group::Durability => (DURABILITY, &[]),
+        Group::Adopt => (PEER, &[]),
         Group::Metadata => (POSTGRES, &[]),
         Group::Server | Group::FullDisk | Group::KillLoop => (&[], &[]),
     };

@@ -89,6 +89,20 @@ statements! {
             and exists (
                 select 1 from manifest_references f
                 where f.repository_id = $1 and f.blob_id = repository_blobs.blob_id)";
+    /// The sweeper would find each of them needed and forget it: there may be millions.
+    FORGET_REFERENCED_LINKS = "
+        delete from sweep_candidates
+        where kind = 'link' and repository_id = $1 and purge = 0
+            and exists (
+                select 1 from repository_blobs l
+                where l.repository_id = $1 and l.blob_id = sweep_candidates.id
+                    and l.unreferenced_since is null and l.deleted_at is null)";
+    FORGET_PUBLISHED_REPOSITORY = "
+        delete from sweep_candidates
+        where kind = 'repository' and repository_id = $1 and id = $1 and purge = 0
+            and exists (
+                select 1 from repositories r
+                where r.id = $1 and r.published_at is not null and r.deleted_at is null)";
 }
 
 /// A blob as another registry's repository has it.
@@ -130,6 +144,24 @@ pub struct AdoptedLinks {
     pub lost: Vec<(Digest, ObjectId)>,
     /// Those whose file has another length than the blob is known to have, and whose bytes are nowhere else.
     pub refused: Vec<Digest>,
+}
+
+/// Has the sweeper not look at what came to be referred to: links that were adopted before their manifests, and the repository.
+#[derive(Debug)]
+pub struct SettleLinks {
+    /// The repository.
+    pub repository: RepositoryName,
+}
+
+impl Run for SettleLinks {
+    type Output = ();
+
+    async fn run(&self, tx: &mut Tx<'_>) -> Result<(), Error> {
+        let Some(repository) = repositories::hold(tx, &self.repository).await? else { return Ok(()) };
+        tx.connection.execute(&FORGET_REFERENCED_LINKS, &[repository.into()]).await?;
+        tx.connection.execute(&FORGET_PUBLISHED_REPOSITORY, &[repository.into()]).await?;
+        Ok(())
+    }
 }
 
 struct Known {

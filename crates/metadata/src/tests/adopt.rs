@@ -5,7 +5,7 @@ use cargohold_oci::{Role, Tag};
 use super::{Facts, digest, grace, key, manifest, name, now};
 use crate::{
     AdoptLinks, AdoptStore, AdoptTags, AdoptedLink, AdoptedLinks, AdoptedTag, DeleteTag, ManifestId, MarkMissing,
-    MarkRead, MoveAdoptedStore, StoreId, TagOutcome, Timestamp,
+    MarkRead, MoveAdoptedStore, SettleLinks, StoreId, TagOutcome, Timestamp,
 };
 
 impl Facts {
@@ -103,6 +103,10 @@ async fn manifests_that_came_before_their_blobs_have_them_then() {
     assert!(facts.metadata.absent_references(&name("app"), ManifestId::FIRST, 10).await.unwrap().is_empty());
     assert_eq!(facts.ask("select count(*) from manifests where config_blob is not null"), ["1"]);
     assert_eq!(facts.ask("select count(*) from repository_blobs where unreferenced_since is not null"), ["0"]);
+    facts.adopt(store, "unused", 6).await;
+    assert_eq!(facts.ask("select count(*) from sweep_candidates where kind = 'link'"), ["3"]);
+    facts.run(SettleLinks { repository: name("app") }).await;
+    assert_eq!(facts.ask("select kind from sweep_candidates"), ["link"], "that of what nothing refers to");
 }
 
 #[tokio::test]
