@@ -55,7 +55,8 @@ pub(crate) fn run(fsck: &Fsck) -> anyhow::Result<ExitCode> {
     })?;
     progress.bar.end();
     show::line(&if fsck.json { in_json(&checked).to_string() } else { told(&checked, fsck) });
-    Ok(if checked.problems == 0 || fsck.repair { ExitCode::SUCCESS } else { ExitCode::from(PROBLEMS) })
+    let left = if fsck.repair { checked.lasting } else { checked.problems };
+    Ok(if left == 0 { ExitCode::SUCCESS } else { ExitCode::from(PROBLEMS) })
 }
 
 /// What is seen while it runs: problems as they are found, and a bar where somebody looks.
@@ -76,7 +77,7 @@ impl Progress {
 }
 
 fn told(checked: &Checked, fsck: &Fsck) -> String {
-    let Checked { objects, bytes, payloads, sessions, files, problems } = *checked;
+    let Checked { objects, bytes, payloads, sessions, files, missing, problems, lasting } = *checked;
     let bytes = show::size(bytes);
     let counted = |count: u64, one: &str| format!("{count} {one}{}", if count == 1 { "" } else { "s" });
     let what = format!(
@@ -86,26 +87,34 @@ fn told(checked: &Checked, fsck: &Fsck) -> String {
         counted(sessions, "upload"),
         counted(files, "file")
     );
-    match (problems, fsck.repair) {
-        (0, _) => format!("{what}: all is well"),
-        (1, true) => format!("{what}: 1 problem, put right as far as it can be; once more to see"),
-        (_, true) => format!("{what}: {problems} problems, put right as far as they can be; once more to see"),
-        (1, false) => format!("{what}: 1 problem\nstop the server and put it right: cargohold fsck --repair"),
-        (_, false) => {
-            format!("{what}: {problems} problems\nstop the server and put them right: cargohold fsck --repair")
-        }
-    }
+    let lost = match missing {
+        0 => String::new(),
+        1 => "\n1 blob is marked as missing: clients get 404 until it is pushed again".to_owned(),
+        _ => format!("\n{missing} blobs are marked as missing: clients get 404 until they are pushed again"),
+    };
+    let them = if problems == 1 { "it" } else { "them" };
+    let next = match (problems, fsck.repair) {
+        (0, _) if missing == 0 => return format!("{what}: all is well"),
+        (0, _) => return format!("{what}: nothing new{lost}"),
+        _ if lasting == problems => format!("\nno repair puts {them} right"),
+        (_, true) if lasting == 0 => "\nput right as far as it can be; once more to see".to_owned(),
+        (_, true) => format!("\nput right as far as it can be, but for {lasting} that no repair puts right"),
+        (_, false) => format!("\nstop the server and put {them} right: cargohold fsck --repair"),
+    };
+    format!("{what}: {}{next}{lost}", counted(problems, "problem"))
 }
 
 fn in_json(checked: &Checked) -> Value {
-    let Checked { objects, bytes, payloads, sessions, files, problems } = *checked;
+    let Checked { objects, bytes, payloads, sessions, files, missing, problems, lasting } = *checked;
     json!({
         "blobs": objects,
         "bytes": bytes,
         "manifests": payloads,
         "uploads": sessions,
         "files": files,
+        "missing": missing,
         "problems": problems,
+        "lasting": lasting,
     })
 }
 

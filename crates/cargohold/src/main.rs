@@ -62,8 +62,9 @@ enum Command {
   cargohold adopt --verify --json /var/lib/registry
   cargohold adopt --moved-from /var/lib/registry /mnt/registry
 
-Exit status: 0 if all was adopted that the other registry served, 1 if it could not be done, 3 if something was left out or is
-incomplete, which is told with its path and what it means.")]
+Exit status: 0 if all was adopted that the other registry served, 1 if it could
+not be done, 3 if something was left out or is incomplete, which is told with
+its path and what it means.")]
     Adopt(Adopt),
     /// Write all that the registry has in the layout of the CNCF registry
     ///
@@ -78,7 +79,8 @@ incomplete, which is told with its path and what it means.")]
   cargohold export --copy /mnt/disk/registry
   REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY=/srv/registry registry serve config.yml
 
-Exit status: 0 if all was exported, 1 if it could not be done, 3 if bytes of blobs are missing, which is told.")]
+Exit status: 0 if all was exported, 1 if it could not be done, 3 if bytes of
+blobs are missing, which is told.")]
     Export(Export),
     /// Delete repositories, and bring back what was deleted
     #[command(subcommand)]
@@ -107,7 +109,8 @@ Exit status: 0 if all was exported, 1 if it could not be done, 3 if bytes of blo
   cargohold fsck --quick --json
   cargohold fsck --repair
 
-Exit status: 0 if all is well or was put right as far as it can be, 1 if it could not be done, 3 if something is wrong.")]
+Exit status: 0 if all is well or was put right, 1 if it could not be done,
+3 if something is wrong.")]
     Fsck(Fsck),
     /// See what waits to be deleted
     #[command(subcommand)]

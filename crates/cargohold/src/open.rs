@@ -6,7 +6,7 @@ use std::{
 };
 
 use anyhow::{Context, bail};
-use cargohold_blobs::{LocalDisk, ReadOnlyDisk};
+use cargohold_blobs::{LocalDisk, MarkerError, ReadOnlyDisk};
 use cargohold_metadata::{AdoptStore, EnsureStore, Metadata, MoveAdoptedStore, StoreId, Timestamp};
 use cargohold_oci::UploadId;
 use cargohold_registry::{Environment, Registry, Stores};
@@ -57,14 +57,26 @@ pub(crate) async fn open_with(
     configuration: &Configuration,
 ) -> anyhow::Result<Registry> {
     let metadata = Metadata::open(database, now()).with_context(|| database.display().to_string())?;
-    let store = metadata.run(EnsureStore { kind: STORE, location: HERE.to_owned() }).await?;
+    let random = getrandom::u64().context("this machine has no random numbers")?;
+    let store = metadata.run(EnsureStore { kind: STORE, location: HERE.to_owned(), random }).await?;
     let open = if store.in_use { LocalDisk::reopen } else { LocalDisk::open };
-    let disk = open(folder.path(), store.id.number()).with_context(|| {
-        format!("storage.filesystem.rootdirectory: cannot open the store in {}", folder.path().display())
-    })?;
+    let disk = open(folder.path(), store.id.number()).map_err(|error| cannot_open(folder.path(), error))?;
     folder.sync()?;
     disk.keep_free(configuration.reserve as u64);
     registry(metadata, Stores::new(store.id, disk), configuration).await
+}
+
+/// Says what is wrong with the store in a data folder, and what to do.
+fn cannot_open(folder: &Path, error: cargohold_blobs::Error) -> anyhow::Error {
+    let strangers = matches!(&error, cargohold_blobs::Error::StoreAway { source: MarkerError::Other { .. }, .. });
+    let (folder, why) = (folder.display(), format!("{:#}", anyhow::Error::new(error)));
+    let advice = if strangers {
+        "\n  The facts in cargohold.db are not those of the bytes beside it: `cargohold restore` a backup of them, or name \
+         another folder"
+    } else {
+        ""
+    };
+    anyhow::anyhow!("storage.filesystem.rootdirectory: cannot open the store in {folder}: {why}{advice}")
 }
 
 /// Opens the facts and the bytes of a data folder for reading, beside the server that owns it, if one runs.

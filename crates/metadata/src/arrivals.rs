@@ -11,7 +11,12 @@
 use cargohold_oci::Digest;
 use serde_json::json;
 
-use crate::{Error, RepositoryId, connection::Connection, statement::locks, transaction::Tx};
+use crate::{
+    Error, RepositoryId,
+    connection::Connection,
+    statement::{locks, statements},
+    transaction::Tx,
+};
 
 /// Names that a repository's digests share.
 const NAMES: usize = 64;
@@ -28,6 +33,29 @@ locks! {
             select hashtextextended(
                 concat_ws(' ', 'cargohold', current_schema(), cast($2 as bigint), e.value ->> 'name'), 0) as key
         ) n";
+}
+
+statements! {
+    RESOLVE_CONFIGS = "
+        update manifests set
+            config_blob = (
+                select b.id from manifest_references f join blobs b on b.digest = f.absent_digest
+                where f.manifest_id = manifests.id and f.kind = 'config')
+        where id in (
+            select f.manifest_id from json_each(cast($1 as text)) e
+            cross join blobs b
+            cross join manifest_references f
+            where b.id = cast(e.value ->> 'id' as bigint)
+                and f.repository_id = $2 and f.absent_digest = b.digest and f.kind = 'config')";
+    /// What waited for one of these blobs refers to it from now on.
+    RESOLVE_BLOBS = "
+        update manifest_references set absent_digest = null,
+            blob_id = (select b.id from blobs b where b.digest = manifest_references.absent_digest)
+        where repository_id = $1
+            and absent_digest in (
+                select b.digest from json_each(cast($2 as text)) e
+                cross join blobs b
+                where b.id = cast(e.value ->> 'id' as bigint))";
 }
 
 /// For the rest of the transaction, nobody begins to wait for this digest in the repository.
@@ -53,6 +81,13 @@ pub(crate) async fn wait_and_bring<'d>(
         waits[name(digest)] = Some(true);
     }
     lock(tx, repository, &waits).await
+}
+
+/// Has what waits for blobs of a list (see [`ids::list`](crate::ids::list)) refer to them: the repository has them now.
+pub(crate) async fn resolve_blobs(tx: &mut Tx<'_>, repository: RepositoryId, blobs: &str) -> Result<(), Error> {
+    tx.connection.execute(&RESOLVE_CONFIGS, &[blobs.into(), repository.into()]).await?;
+    tx.connection.execute(&RESOLVE_BLOBS, &[repository.into(), blobs.into()]).await?;
+    Ok(())
 }
 
 /// Locks the names of which it is said whether they are waited for or brought.

@@ -184,6 +184,7 @@ pub fn statements() -> impl Iterator<Item = &'static Statement> {
         adopt::LINK_STATEMENTS,
         adopt::STATEMENTS,
         adopt::TAG_STATEMENTS,
+        arrivals::STATEMENTS,
         backups::STATEMENTS,
         blobs::DELETE_STATEMENTS,
         blobs::STATEMENTS,

@@ -49,7 +49,12 @@ pub struct EnsureStore {
     pub kind: &'static str,
     /// Where it is, in the words of its kind.
     pub location: String,
+    /// Any number, of which a new store's id is made: its marker tells it from the stores of other registries.
+    pub random: u64,
 }
+
+/// Of a new store's id: above all ids that are handed out one after the other.
+const STORE_ID_BITS: u32 = 40;
 
 impl Run for EnsureStore {
     type Output = Store;
@@ -59,7 +64,7 @@ impl Run for EnsureStore {
         if let Some(found) = tx.connection.optional(&FIND_STORE, &store).await? {
             return Ok(found);
         }
-        let id = tx.ids.next()?;
+        let id = (1 << STORE_ID_BITS) | (self.random >> (u64::BITS - STORE_ID_BITS)).cast_signed();
         tx.connection.execute(&INSERT_STORE, &[Value::Integer(id), store[0], store[1], Value::Integer(1)]).await?;
         Ok(Store { id: StoreId(id), in_use: false })
     }

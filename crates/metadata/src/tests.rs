@@ -50,7 +50,11 @@ impl Facts {
 
     async fn of(database: Database) -> Self {
         let metadata = database.open().await.unwrap();
-        let store = metadata.run(EnsureStore { kind: "filesystem", location: ".".to_owned() }).await.unwrap().id;
+        let store = metadata
+            .run(EnsureStore { kind: "filesystem", location: ".".to_owned(), random: 7 << 30 })
+            .await
+            .unwrap()
+            .id;
         Self { metadata, store, database, uploads: AtomicU64::new(0) }
     }
 

@@ -125,8 +125,27 @@ pub struct Checked {
     pub sessions: u64,
     /// Files that were looked for in the facts.
     pub files: u64,
+    /// Blobs that are known to be lost: readers get 404 until somebody pushes them again.
+    pub missing: u64,
     /// Problems.
     pub problems: u64,
+    /// Those of them that a repair does not put right.
+    pub lasting: u64,
+}
+
+impl Problem {
+    /// Whether a repair puts it right, as far as it can be.
+    fn can_be_repaired(&self) -> bool {
+        match self {
+            Self::Database(_) | Self::Payload(_) | Self::StoreAway(_) => false,
+            Self::Missing { .. }
+            | Self::Damaged { .. }
+            | Self::Unreadable { .. }
+            | Self::Found { .. }
+            | Self::Session { .. }
+            | Self::Unnamed(_) => true,
+        }
+    }
 }
 
 impl Registry {
@@ -137,7 +156,8 @@ impl Registry {
         how: HowToCheck,
         tell: &(dyn Fn(Checking) + Sync),
     ) -> Result<Checked, Error> {
-        let mut check = Check { registry: self, how, tell, away: HashSet::new(), problems: AtomicU64::new(0) };
+        let (missing, problems, lasting) = (AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0));
+        let mut check = Check { registry: self, how, tell, away: HashSet::new(), missing, problems, lasting };
         for (store, error) in self.0.stores.away() {
             check.away.insert(store);
             check.problem(Problem::StoreAway(chain(&error)));
@@ -151,7 +171,9 @@ impl Registry {
         let (objects, bytes) = check.objects().await?;
         let sessions = check.sessions().await?;
         let files = check.files().await?;
-        Ok(Checked { objects, bytes, payloads, sessions, files, problems: check.problems.into_inner() })
+        let Check { missing, problems, lasting, .. } = check;
+        let [missing, problems, lasting] = [missing, problems, lasting].map(AtomicU64::into_inner);
+        Ok(Checked { objects, bytes, payloads, sessions, files, missing, problems, lasting })
     }
 
     /// What is wrong with an object, asked twice: what changed in between is the work of others.
@@ -217,12 +239,15 @@ struct Check<'c> {
     tell: &'c (dyn Fn(Checking) + Sync),
     /// Adopted stores that cannot be reached.
     away: HashSet<StoreId>,
+    missing: AtomicU64,
     problems: AtomicU64,
+    lasting: AtomicU64,
 }
 
 impl Check<'_> {
     fn problem(&self, problem: Problem) {
         self.problems.fetch_add(1, Ordering::Relaxed);
+        self.lasting.fetch_add(u64::from(!problem.can_be_repaired()), Ordering::Relaxed);
         (self.tell)(Checking::Problem(problem));
     }
 
@@ -261,8 +286,12 @@ impl Check<'_> {
             if self.how.repair && (self.how.read || problem.is_some()) {
                 self.registry.settle(&object, problem.as_ref()).await?;
             }
-            if let Some(problem) = problem {
-                self.problem(problem);
+            match problem {
+                Some(problem) => self.problem(problem),
+                None if !object.live && self.registry.0.metadata.live_object(&object.digest).await?.is_none() => {
+                    self.missing.fetch_add(1, Ordering::Relaxed);
+                }
+                None => {}
             }
             objects.fetch_add(1, Ordering::Relaxed);
             bytes.fetch_add(object.size, Ordering::Relaxed);

@@ -39,7 +39,8 @@ impl Home {
     async fn open(folder: Arc<tempfile::TempDir>) -> Self {
         let clock = Arc::new(AtomicI64::new(1));
         let metadata = Metadata::open(&folder.path().join("facts.db"), Timestamp::from_micros(0)).unwrap();
-        let store = metadata.run(EnsureStore { kind: "filesystem", location: ".".to_owned() }).await.unwrap();
+        let store =
+            metadata.run(EnsureStore { kind: "filesystem", location: ".".to_owned(), random: 7 << 30 }).await.unwrap();
         let disk = LocalDisk::open(folder.path(), store.id.number()).unwrap();
         let environment = Environment::new(
             {

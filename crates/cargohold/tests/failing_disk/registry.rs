@@ -52,7 +52,7 @@ impl Registry {
         let clock = ahead.clone();
         let now = move || Timestamp::from(SystemTime::now() + Duration::from_secs(clock.load(Ordering::Relaxed)));
         let metadata = Metadata::open(&folder.path().join("cargohold.db"), now()).unwrap();
-        let row = EnsureStore { kind: "filesystem", location: ".".to_owned() };
+        let row = EnsureStore { kind: "filesystem", location: ".".to_owned(), random: 7 << 30 };
         let store = runtime.block_on(metadata.run(row)).unwrap();
         let lifetimes = Lifetimes {
             deleted: Duration::ZERO,

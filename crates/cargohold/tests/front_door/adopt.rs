@@ -341,7 +341,8 @@ fn a_store_that_is_away_is_not_empty() {
     app.push_blob("ours goes on");
     assert_eq!(registry.fsck_kinds(), ["store away"]);
     registry.stop();
-    registry.command(&["fsck", "--repair"]);
+    let repaired = registry.try_command(&["fsck", "--repair"]);
+    assert_eq!(repaired.status.code(), Some(3), "no repair brings it back, and none marks anything");
     registry.start_again();
     assert!(registry.log().contains("an adopted store is away"), "{}", registry.log());
     registry.stop();

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::{
     content::noise,
-    registry::{Registry, Settings, Signal},
+    registry::{Registry, Settings, Signal, run, serve},
     waiting::eventually,
 };
 
@@ -108,6 +108,42 @@ fn what_is_no_backup_is_refused_and_nothing_changes() {
     fs::write(&marker, named).unwrap();
     registry.start_again();
     repository.get("manifests/v1").expect(200);
+}
+
+/// Their stores look alike, and their bytes have nothing to do with each other.
+#[test]
+fn the_facts_of_another_registry_are_not_taken_for_its_own() {
+    let [one, other] = [Registry::start(), Registry::start()];
+    for registry in [&one, &other] {
+        registry.named("team/app").push_image("v1");
+    }
+    let backup = other.root().join("facts.db");
+    other.command(&["backup", backup.to_str().unwrap()]);
+    one.signal(Signal::TERM);
+    one.wait();
+    let refused = one.failing_command(&["restore", backup.to_str().unwrap()]);
+    assert!(refused.contains("does not belong to the bytes"), "{refused}");
+    let facts = ["cargohold.db", "cargohold.db-wal", "cargohold.db-shm"].map(|name| one.root().join(name));
+    let own = fs::read(&facts[0]).unwrap();
+    let have = |content: Option<&[u8]>| {
+        for file in &facts {
+            drop(fs::remove_file(file));
+        }
+        if let Some(content) = content {
+            fs::write(&facts[0], content).unwrap();
+        }
+    };
+    // Another registry's, or none, of which a new one would be made.
+    for content in [Some(&*fs::read(&backup).unwrap()), None] {
+        have(content);
+        let output = run(&mut serve(&one.root()));
+        let refused = String::from_utf8(output.stderr).unwrap();
+        assert!(!output.status.success() && refused.contains("are not those of the bytes beside it"), "{refused}");
+    }
+    have(Some(&own));
+    one.start_again();
+    one.named("team/app").get("manifests/v1").expect(200);
+    assert!(one.command(&["fsck"]).contains("all is well"));
 }
 
 #[test]

@@ -118,12 +118,39 @@ fn bytes_that_are_found_again_are_live_again() {
     fs::rename(&file, &away).unwrap();
     repository.pull(&blob).refused(404, "BLOB_UNKNOWN");
     assert_eq!(registry.fsck(&[]), (vec![], Some(0)), "it is known to be missing");
+    let said = registry.command(&["fsck"]);
+    assert!(said.contains("nothing new\n1 blob is marked as missing") && !said.contains("all is well"), "{said}");
     fs::rename(&away, &file).unwrap();
     assert_eq!(registry.fsck(&[]), (vec!["blob found".to_owned()], Some(3)));
     registry.stop();
     registry.fsck(&["--repair"]);
     registry.start_again();
     repository.pull(&blob).expect(200).brings("moved away");
+    assert!(registry.command(&["fsck"]).contains("all is well"));
+}
+
+/// Only a backup of the facts has the bytes of a manifest.
+#[test]
+fn what_cannot_be_put_right_is_not_said_to_be() {
+    let (registry, repository) = start(&[]);
+    let manifest = repository.push_image("v1");
+    registry.stop();
+    let database = registry.root().join("cargohold.db");
+    registry.command(&["sweep", "status"]);
+    let facts = fs::read(&database).unwrap();
+    let part = repository.layer();
+    let at =
+        facts.windows(part.len()).position(|bytes| bytes == part.as_bytes()).expect("the manifest's bytes are in it");
+    let mut damaged = facts;
+    // Still text of the same length, and another one.
+    damaged[at + part.len() - 1] ^= 1;
+    fs::write(&database, damaged).unwrap();
+    for arguments in [&[][..], &["--repair"], &["--repair"]] {
+        assert_eq!(registry.fsck(arguments), (vec!["manifest damaged".to_owned()], Some(3)), "{manifest}");
+    }
+    let output = registry.try_command(&["fsck", "--repair"]);
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(said.contains("1 problem\nno repair puts it right"), "{said}");
 }
 
 #[test]

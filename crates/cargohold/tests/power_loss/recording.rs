@@ -444,7 +444,7 @@ impl Process {
 
 /// The store whose bytes are recorded.
 fn store() -> EnsureStore {
-    EnsureStore { kind: "filesystem", location: ".".to_owned() }
+    EnsureStore { kind: "filesystem", location: ".".to_owned(), random: 7 << 30 }
 }
 
 impl Journal {

@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::{
     BlobId, Candidate, Error, Grace, ObjectId, RepositoryId, StoreId, Timestamp, arrivals,
     connection::{FromRow, Row, hex},
-    ids::Ids,
+    ids::{self, Ids},
     repositories,
     statement::{locks, statements},
     sweep_candidates,
@@ -65,27 +65,10 @@ statements! {
             set deleted_at = null, linked_at = excluded.linked_at, unreferenced_since = excluded.unreferenced_since
             where repository_blobs.deleted_at < excluded.linked_at
         returning blob_id";
-    RESOLVE_CONFIGS = "
-        update manifests set config_blob = (
-            select b.id from manifest_references f join blobs b on b.digest = f.absent_digest
-            where f.manifest_id = manifests.id and f.kind = 'config')
-        where id in (
-            select f.manifest_id from json_each(cast($1 as text)) e
-            cross join blobs b
-            cross join manifest_references f
-            where b.id = cast(e.value ->> 'blob' as bigint) and f.repository_id = $2 and f.absent_digest = b.digest
-                and f.kind = 'config')";
-    RESOLVE_REFERENCES = "
-        update manifest_references
-        set blob_id = (select b.id from blobs b where b.digest = manifest_references.absent_digest), absent_digest = null
-        where repository_id = $1 and absent_digest in (
-            select b.digest from json_each(cast($2 as text)) e
-            cross join blobs b
-            where b.id = cast(e.value ->> 'blob' as bigint))";
     LINKS_ARE_REFERENCED = "
         update repository_blobs set unreferenced_since = null
         where repository_id = $1
-            and blob_id in (select cast(e.value ->> 'blob' as bigint) from json_each(cast($2 as text)) e)
+            and blob_id in (select cast(e.value ->> 'id' as bigint) from json_each(cast($2 as text)) e)
             and exists (
                 select 1 from manifest_references f
                 where f.repository_id = $1 and f.blob_id = repository_blobs.blob_id)";
@@ -280,10 +263,8 @@ async fn resolve(tx: &mut Tx<'_>, repository: RepositoryId, links: &[BlobId]) ->
     if links.is_empty() {
         return Ok(());
     }
-    let list = serde_json::Value::Array(links.iter().map(|blob| json!({ "blob": blob.0 })).collect()).to_string();
-    let list = list.as_str().into();
-    tx.connection.execute(&RESOLVE_CONFIGS, &[list, repository.into()]).await?;
-    tx.connection.execute(&RESOLVE_REFERENCES, &[repository.into(), list]).await?;
-    tx.connection.execute(&LINKS_ARE_REFERENCED, &[repository.into(), list]).await?;
+    let list = ids::list(links.iter().map(|blob| blob.0));
+    arrivals::resolve_blobs(tx, repository, &list).await?;
+    tx.connection.execute(&LINKS_ARE_REFERENCED, &[repository.into(), list.as_str().into()]).await?;
     Ok(())
 }

@@ -51,26 +51,6 @@ statements! {
                 cross join manifests m
                 cross join manifest_payloads p
                 where m.id = cast(e.value ->> 'id' as bigint) and p.id = m.payload_id)";
-    RESOLVE_CONFIGS = "
-        update manifests set
-            config_blob = (
-                select b.id from manifest_references f join blobs b on b.digest = f.absent_digest
-                where f.manifest_id = manifests.id and f.kind = 'config')
-        where id in (
-            select f.manifest_id from json_each(cast($1 as text)) e
-            cross join blobs b
-            cross join manifest_references f
-            where b.id = cast(e.value ->> 'id' as bigint)
-                and f.repository_id = $2 and f.absent_digest = b.digest and f.kind = 'config')";
-    /// As with the manifests.
-    RESOLVE_BLOBS = "
-        update manifest_references set absent_digest = null,
-            blob_id = (select b.id from blobs b where b.digest = manifest_references.absent_digest)
-        where repository_id = $1
-            and absent_digest in (
-                select b.digest from json_each(cast($2 as text)) e
-                cross join blobs b
-                where b.id = cast(e.value ->> 'id' as bigint))";
     /// The tags that went with a group and whose manifests are there again.
     LIST_TAGS_OF_GROUP = "
         select h.name, h.old_manifest_id
@@ -159,8 +139,7 @@ pub(super) async fn undelete(
     }
     let list = ids::list(links.iter().map(|blob| blob.0));
     tx.connection.execute(&UNMARK_LINKS, &[repository.into(), list.as_str().into()]).await?;
-    tx.connection.execute(&RESOLVE_CONFIGS, &[list.as_str().into(), repository.into()]).await?;
-    tx.connection.execute(&RESOLVE_BLOBS, &[repository.into(), list.as_str().into()]).await?;
+    arrivals::resolve_blobs(tx, repository, &list).await?;
     let list = ids::list(group.iter().map(|manifest| manifest.0));
     tx.connection.execute(&UNMARK_MANIFESTS, &[list.as_str().into()]).await?;
     tx.connection.execute(&RESOLVE_CHILDREN, &[repository.into(), list.as_str().into()]).await?;

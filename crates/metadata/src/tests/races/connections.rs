@@ -58,7 +58,7 @@ async fn reads_go_on_after_every_connection_has_ended() {
 #[ignore = "needs PostgreSQL: cargo xtask e2e metadata"]
 async fn two_processes_that_start_together_have_the_same_store() {
     let facts = Facts::of(Database::server()).await;
-    let ensure = || EnsureStore { kind: "filesystem", location: "new".to_owned() };
+    let ensure = || EnsureStore { kind: "filesystem", location: "new".to_owned(), random: 8 << 30 };
     let script = Script::new(Stop::Commit);
     let first = tokio::spawn(act(ensure).0(facts.metadata.clone(), Arc::clone(&script)));
     script.until_it_stops().await;
