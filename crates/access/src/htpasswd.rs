@@ -28,8 +28,10 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const PATIENCE: Duration = Duration::from_secs(20);
 /// No password is longer in what bcrypt looks at, and none is longer than this.
 const MOST_PASSWORD: usize = 4096;
-/// Of nobody's password, with bcrypt's usual cost.
-const NOBODY: &str = "$2b$10$abcdefghijklmnopqrstuuBoO7fTBPiBCuyQnKnMWmbVWdMLLAOOO";
+/// Of nobody's password: what follows bcrypt's version and cost.
+const NOBODY: &str = "abcdefghijklmnopqrstuuBoO7fTBPiBCuyQnKnMWmbVWdMLLAOOO";
+/// Version and cost where there is no user to take them from.
+const USUAL: &str = "$2b$10$";
 
 /// Users from a file.
 #[derive(Debug)]
@@ -49,9 +51,11 @@ struct Current {
 }
 
 /// What the file holds, and which passwords were found right since it was read.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Users {
     hashes: HashMap<String, String>,
+    /// What the password of somebody who is not there is compared with: by the cost of the first user's, so that it takes as long.
+    nobody: String,
     remembered: Mutex<HashSet<[u8; 32]>>,
 }
 
@@ -119,7 +123,7 @@ impl Htpasswd {
         if users.remembers(&shown) {
             return Ok(());
         }
-        let hash = users.hashes.get(user).map_or(NOBODY, String::as_str).to_owned();
+        let hash = users.hashes.get(user).unwrap_or(&users.nobody).clone();
         let (password, known) = (password.to_owned(), users.hashes.contains_key(user));
         let checked = tokio::task::spawn_blocking(move || bcrypt::verify(password, &hash).unwrap_or(false));
         if !(checked.await.unwrap_or(false) && known) {
@@ -191,7 +195,7 @@ impl Users {
 
     /// Reads the lines; the number of the one that is wrong, and why, otherwise.
     fn parse(text: &str) -> Result<Self, (usize, &'static str)> {
-        let mut hashes = HashMap::new();
+        let (mut hashes, mut cost) = (HashMap::new(), None);
         for (number, line) in text.lines().enumerate() {
             let line = line.trim();
             if line.is_empty() || line.starts_with('#') {
@@ -202,9 +206,11 @@ impl Users {
             if !is_bcrypt(hash) {
                 return Err(refuse("the password is not hashed with bcrypt: make the line with `htpasswd -B`"));
             }
+            cost = cost.or_else(|| hash.get(..USUAL.len()));
             hashes.insert(user.to_owned(), hash.to_owned());
         }
-        Ok(Self { hashes, remembered: Mutex::default() })
+        let nobody = format!("{}{NOBODY}", cost.unwrap_or(USUAL));
+        Ok(Self { hashes, nobody, remembered: Mutex::default() })
     }
 
     fn remembers(&self, shown: &[u8; 32]) -> bool {
@@ -227,7 +233,9 @@ impl Users {
 
 /// `$2y$05$` and 53 characters; the letter tells which of bcrypt's mistakes were mended.
 fn is_bcrypt(hash: &str) -> bool {
-    hash.len() == 60 && ["$2a$", "$2b$", "$2x$", "$2y$"].iter().any(|version| hash.starts_with(version))
+    hash.len() == 60
+        && hash.is_ascii()
+        && ["$2a$", "$2b$", "$2x$", "$2y$"].iter().any(|version| hash.starts_with(version))
 }
 
 /// Time, length and number of the file: another file moved in its place has another number.
