@@ -206,9 +206,9 @@ impl Gate {
             None => return Err(denied),
         };
         let password = user.as_deref().and_then(|user| passwords.users.version(user));
-        let claims = Claims { user, password, access: access.clone(), until: 0 };
         let issued_at = (passwords.clock)();
-        Ok(Granted { token: passwords.key.sign(claims, issued_at), access, issued_at })
+        let claims = Claims::from_now(issued_at, user, password, access);
+        Ok(Granted { token: passwords.key.sign(&claims), access: claims.access, issued_at })
     }
 
     /// Whether the caller may know that there is a registry: clients ask that to find out whether their credentials are right.
@@ -226,7 +226,7 @@ impl Gate {
 
     /// The permit to see which repositories there are.
     pub fn catalog(&self, caller: &Caller) -> Result<CatalogPermit, Denied> {
-        self.allow(caller, Scope::catalog()).map(|()| CatalogPermit::new())
+        self.allow(caller, Scope::catalog).map(|()| CatalogPermit::new())
     }
 
     /// The permit to read from every repository, if the caller may.
@@ -243,16 +243,21 @@ impl Gate {
     pub fn permit<R: Right>(&self, caller: &Caller, repository: RepositoryName) -> Result<Permit<R>, Denied> {
         // What adds also looks whether it is there: clients ask for both.
         let actions: &[Action] = if R::ACTION == Action::Push { &[Action::Pull, Action::Push] } else { &[R::ACTION] };
-        self.allow(caller, Scope::of(&repository, actions)).map(|()| Permit::new(repository))
+        self.allow(caller, || Scope::of(&repository, actions)).map(|()| Permit::new(repository))
     }
 
-    fn allow(&self, caller: &Caller, needed: Scope) -> Result<(), Denied> {
-        let (may, has_token) = match (&self.0, &caller.0) {
-            (Mode::ThisMachine | Mode::Open, _) | (_, Who::Operator | Who::User(_)) => (true, false),
-            (Mode::Passwords(passwords), Who::Anonymous) => {
-                (passwords.anonymous_pull && needed.reading().as_ref() == Some(&needed), false)
-            }
-            (Mode::Passwords(_), Who::Token { access, .. }) => (access.iter().any(|scope| scope.covers(&needed)), true),
+    /// Most callers may do everything: what would be needed is worked out for the others alone.
+    fn allow(&self, caller: &Caller, needed: impl FnOnce() -> Scope) -> Result<(), Denied> {
+        let Mode::Passwords(passwords) = &self.0 else { return Ok(()) };
+        let access = match &caller.0 {
+            Who::Operator | Who::User(_) => return Ok(()),
+            Who::Anonymous => None,
+            Who::Token { access, .. } => Some(access),
+        };
+        let (needed, has_token) = (needed(), access.is_some());
+        let may = match access {
+            Some(access) => access.iter().any(|scope| scope.covers(&needed)),
+            None => passwords.anonymous_pull && needed.reading().as_ref() == Some(&needed),
         };
         if may { Ok(()) } else { Err(Denied { needed: Some(needed), has_token }) }
     }

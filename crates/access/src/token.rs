@@ -42,16 +42,27 @@ pub(crate) struct Claims {
     pub(crate) until: u64,
 }
 
+impl Claims {
+    /// So much, for as long as a token counts.
+    pub(crate) fn from_now(
+        now: SystemTime,
+        user: Option<String>,
+        password: Option<String>,
+        access: Vec<Scope>,
+    ) -> Self {
+        Self { user, password, access, until: seconds(now + ACCEPTED_FOR) }
+    }
+}
+
 impl TokenKey {
     /// A key out of bytes that nobody can guess.
     pub fn new(random: [u8; 32]) -> Self {
         Self(random)
     }
 
-    /// A token that says so, from `now` on.
-    pub(crate) fn sign(&self, claims: Claims, now: SystemTime) -> String {
-        let claims = Claims { until: seconds(now + ACCEPTED_FOR), ..claims };
-        let claims = serde_json::to_vec(&claims).expect("texts and numbers are JSON");
+    /// A token that says so.
+    pub(crate) fn sign(&self, claims: &Claims) -> String {
+        let claims = serde_json::to_vec(claims).expect("texts and numbers are JSON");
         let signed = format!("{HEADER}.{}", BASE64.encode(claims));
         let signature = BASE64.encode(self.mac(&[signed.as_bytes()]).finalize().into_bytes());
         format!("{signed}.{signature}")
@@ -106,24 +117,24 @@ fn seconds(time: SystemTime) -> u64 {
 mod tests {
     use super::*;
 
-    fn claims() -> Claims {
+    fn claims(now: SystemTime) -> Claims {
         let access = Scope::parse_all(["repository:a/b:pull,push"]);
-        Claims { user: Some("alice".to_owned()), password: Some("x".to_owned()), access, until: 0 }
+        Claims::from_now(now, Some("alice".to_owned()), Some("x".to_owned()), access)
     }
 
     #[test]
     fn what_was_signed_is_read_until_its_time_is_over() {
         let (key, now) = (TokenKey::new([7; 32]), UNIX_EPOCH + Duration::from_secs(1_000_000));
-        let token = key.sign(claims(), now);
+        let token = key.sign(&claims(now));
         let read = key.read(&token, now + TOKEN_LIFETIME).unwrap();
-        assert_eq!(Claims { until: 0, ..read }, claims());
+        assert_eq!(read, claims(now));
         assert_eq!(key.read(&token, now + ACCEPTED_FOR), None);
     }
 
     #[test]
     fn what_was_changed_or_signed_by_another_is_no_token() {
         let (key, now) = (TokenKey::new([7; 32]), UNIX_EPOCH);
-        let token = key.sign(claims(), now);
+        let token = key.sign(&claims(now));
         assert_eq!(TokenKey::new([8; 32]).read(&token, now), None);
         let parts: Vec<&str> = token.split('.').collect();
         let forged = BASE64.encode(r#"{"sub":"root","access":[],"exp":99999999999}"#);

@@ -15,7 +15,7 @@ use crate::{
     configuration::Configuration,
     data_folder::{self, DataFolder},
     management, open,
-    show::{self, Counting},
+    show::{self, Bar},
 };
 
 /// Something was left out that somebody should look at.
@@ -45,7 +45,7 @@ pub(crate) fn run(adopt: &Adopt) -> anyhow::Result<ExitCode> {
     let other = canonical(&adopt.folder)?;
     refuse_our_own(&other, &configuration)?;
     let folder = DataFolder::claim(&configuration.root_directory)?;
-    let progress = Progress { bar: Counting::new("repositories"), json: adopt.json };
+    let progress = Progress { bar: Bar::of("repositories"), json: adopt.json };
     let adopted = management::run(async {
         let (registry, store) =
             open::open_to_adopt(&folder, &configuration, &other, adopt.moved_from.as_deref()).await?;
@@ -103,7 +103,7 @@ fn refuse_our_own(other: &Path, configuration: &Configuration) -> anyhow::Result
 
 /// What is seen while it runs: what is odd as it is found, and a bar where somebody looks.
 struct Progress {
-    bar: Counting,
+    bar: Bar,
     json: bool,
 }
 

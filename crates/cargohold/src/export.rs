@@ -21,7 +21,7 @@ use crate::{
     data_folder,
     management::{self, Operator},
     open,
-    show::{self, Counting},
+    show::{self, Bar},
 };
 
 /// Bytes of blobs were missing.
@@ -53,7 +53,7 @@ pub(crate) fn run(export: &Export) -> anyhow::Result<ExitCode> {
     let configuration = management::configuration(export.config.as_deref())?;
     let root = &configuration.root_directory;
     data_folder::require(root)?;
-    let progress = Progress { bar: Counting::new("repositories"), json: export.json };
+    let progress = Progress { bar: Bar::of("repositories"), json: export.json };
     let (exported, target) = management::run(async {
         let target = Target::claim(&export.folder, &configuration).await?;
         // Said first: what is deleted from now on is kept, so all that the copy names is there.
@@ -156,7 +156,7 @@ fn remove_all(folder: &Path) -> io::Result<()> {
 
 /// What is seen while it runs.
 struct Progress {
-    bar: Counting,
+    bar: Bar,
     json: bool,
 }
 

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::{
     data_folder::{self, DataFolder},
     management, open,
-    show::{self, ByteProgress},
+    show::{self, Bar},
 };
 
 /// What is left to be done by somebody.
@@ -39,7 +39,7 @@ pub(crate) fn run(fsck: &Fsck) -> anyhow::Result<ExitCode> {
     let configuration = management::configuration(fsck.config.as_deref())?;
     let root = &configuration.root_directory;
     data_folder::require(root)?;
-    let progress = Progress { bar: ByteProgress::new(), json: fsck.json };
+    let progress = Progress { bar: Bar::of_bytes(), json: fsck.json };
     let checked = management::run(async {
         // Held for as long as it takes: nobody else writes meanwhile.
         let owned = fsck.repair.then(|| DataFolder::claim(root)).transpose()?;
@@ -61,7 +61,7 @@ pub(crate) fn run(fsck: &Fsck) -> anyhow::Result<ExitCode> {
 
 /// What is seen while it runs: problems as they are found, and a bar where somebody looks.
 struct Progress {
-    bar: ByteProgress,
+    bar: Bar,
     json: bool,
 }
 

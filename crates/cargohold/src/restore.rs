@@ -20,7 +20,7 @@ use crate::{
     configuration::Configuration,
     data_folder::DataFolder,
     management, open,
-    show::{self, ByteProgress},
+    show::{self, Bar},
 };
 
 /// Which backup.
@@ -112,7 +112,7 @@ fn settle(
     folder: &DataFolder,
     configuration: &Configuration,
 ) -> anyhow::Result<Outcome> {
-    let progress = ByteProgress::new();
+    let progress = Bar::of_bytes();
     let (missing, newer) = (AtomicU64::new(0), AtomicU64::new(0));
     let tell = |checking: Checking| match checking {
         Checking::Objects { bytes, .. } => progress.begin(bytes),

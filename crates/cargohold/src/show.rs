@@ -11,66 +11,43 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 const BYTES: &str =
     "{elapsed_precise} {wide_bar} {binary_bytes}/{binary_total_bytes} {binary_bytes_per_sec}, {eta} left";
 
-/// A bar for work that is measured in bytes, where somebody looks at standard error.
-pub(crate) struct ByteProgress(ProgressBar);
+/// A bar for long work, where somebody looks at standard error.
+pub(crate) struct Bar(ProgressBar);
 
-impl ByteProgress {
-    pub(crate) fn new() -> Self {
-        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
-        if let Ok(style) = ProgressStyle::with_template(BYTES) {
-            bar.set_style(style);
+impl Bar {
+    /// For work that is measured in bytes.
+    pub(crate) fn of_bytes() -> Self {
+        Self::with(BYTES)
+    }
+
+    /// For work that is measured in things, and then perhaps in bytes.
+    pub(crate) fn of(things: &str) -> Self {
+        Self::with(&format!("{{elapsed_precise}} {{wide_bar}} {{pos}}/{{len}} {things}, {{eta}} left"))
+    }
+
+    fn with(template: &str) -> Self {
+        let bar = Self(ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr()));
+        bar.look_like(template);
+        bar.0.enable_steady_tick(Duration::from_millis(250));
+        bar
+    }
+
+    fn look_like(&self, template: &str) {
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            self.0.set_style(style);
         }
-        bar.enable_steady_tick(Duration::from_millis(250));
-        Self(bar)
     }
 
     /// So much is to be done.
-    pub(crate) fn begin(&self, bytes: u64) {
-        self.0.set_length(bytes);
+    pub(crate) fn begin(&self, much: u64) {
+        self.0.set_length(much);
     }
 
-    /// So much more is done.
-    pub(crate) fn go_on(&self, bytes: u64) {
-        self.0.inc(bytes);
-    }
-
-    /// Writes a line to standard output, above the bar.
-    pub(crate) fn say(&self, text: &str) {
-        self.0.suspend(|| line(text));
-    }
-
-    pub(crate) fn end(&self) {
-        self.0.finish_and_clear();
-    }
-}
-
-/// A bar for work that is measured in things, and then perhaps in bytes, where somebody looks at standard error.
-pub(crate) struct Counting(ProgressBar);
-
-impl Counting {
-    pub(crate) fn new(things: &str) -> Self {
-        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
-        if let Ok(style) = ProgressStyle::with_template(&format!(
-            "{{elapsed_precise}} {{wide_bar}} {{pos}}/{{len}} {things}, {{eta}} left"
-        )) {
-            bar.set_style(style);
-        }
-        bar.enable_steady_tick(Duration::from_millis(250));
-        Self(bar)
-    }
-
-    /// So many are to be done.
-    pub(crate) fn begin(&self, count: u64) {
-        self.0.set_length(count);
-    }
-
-    /// Those are done, and from now on it is bytes.
+    /// The things are done, and from now on it is so many bytes.
     pub(crate) fn begin_bytes(&self, bytes: u64) {
-        if let Ok(style) = ProgressStyle::with_template(BYTES) {
-            self.0.set_style(style);
-        }
+        self.look_like(BYTES);
         self.0.reset();
-        self.0.set_length(bytes);
+        self.begin(bytes);
     }
 
     /// So much more is done.

@@ -55,9 +55,13 @@ impl Api {
         let span = tracing::info_span!("request", id);
         let head = request.method() == Method::HEAD;
         let activity = connection.activity.clone();
-        let site = Site::of(&request);
+        // What it takes to ask for credentials, where somebody may lack any.
+        let challenge = self.gate.challenge().map(|challenge| (challenge, Site::of(&request)));
         let (answer, place) = self.admit(request, connection).instrument(span.clone()).await;
-        let answer = answer.map_err(|error| self.ask_for_credentials(error, &site));
+        let answer = answer.map_err(|error| match &challenge {
+            Some((challenge, site)) => challenge::ask(error, *challenge, site),
+            None => error,
+        });
         let mut response = span.in_scope(|| answer.unwrap_or_else(ApiError::into_response));
         if head {
             response = without_body(response);
@@ -169,19 +173,6 @@ impl Api {
             }
 
             (path, _) => Err(ApiError::method_not_allowed(&method, methods(&path))),
-        }
-    }
-}
-
-impl Api {
-    /// Tells whoever lacks credentials how to show them.
-    fn ask_for_credentials(&self, error: ApiError, site: &Site) -> ApiError {
-        match (error.lacking(), self.gate.challenge()) {
-            (Some(lacking), Some(challenge)) => {
-                let asked = challenge::header(challenge, lacking, site);
-                error.with(header::WWW_AUTHENTICATE, asked)
-            }
-            _ => error,
         }
     }
 }

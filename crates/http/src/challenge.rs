@@ -1,9 +1,13 @@
 //! How a request that lacks credentials is told to show them: `WWW-Authenticate` (RFC 9110 §11.6.1).
 
 use cargohold_access::Challenge;
-use http::{HeaderValue, Request};
+use http::{HeaderValue, Request, header::WWW_AUTHENTICATE};
 
-use crate::{api, error::Lacking, headers, token};
+use crate::{
+    api,
+    error::{ApiError, Lacking},
+    headers, token,
+};
 
 /// Where a request reached the registry, as its client sees it.
 #[derive(Debug)]
@@ -22,8 +26,16 @@ impl Site {
     }
 }
 
+/// Tells whoever lacks credentials how to show them; other errors stay as they are.
+pub(crate) fn ask(error: ApiError, challenge: Challenge<'_>, site: &Site) -> ApiError {
+    match error.lacking().map(|lacking| header(challenge, lacking, site)) {
+        Some(asked) => error.with(WWW_AUTHENTICATE, asked),
+        None => error,
+    }
+}
+
 /// The header that asks for credentials.
-pub(crate) fn header(challenge: Challenge<'_>, lacking: &Lacking, site: &Site) -> HeaderValue {
+fn header(challenge: Challenge<'_>, lacking: &Lacking, site: &Site) -> HeaderValue {
     let asked = match challenge {
         Challenge::Basic { realm } => format!("Basic realm={}", quoted(realm)),
         Challenge::Bearer => {

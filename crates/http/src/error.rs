@@ -239,22 +239,24 @@ impl ApiError {
 impl From<Closed> for ApiError {
     fn from(refusal: Closed) -> Self {
         let message = refusal.to_string();
-        let unauthorized = |error| Self::unauthorized(message.clone(), Lacking { scope: None, error });
         match refusal {
             Closed::ForeignHost { .. } | Closed::ForeignOrigin { .. } => {
                 Self::new(StatusCode::FORBIDDEN, ErrorCode::Denied, message)
             }
-            Closed::WrongPassword | Closed::Credentials(_) => unauthorized(None),
-            Closed::InvalidToken => unauthorized(Some("invalid_token")),
+            Closed::WrongPassword | Closed::Credentials(_) => {
+                Self::unauthorized(message, Lacking { scope: None, error: None })
+            }
+            Closed::InvalidToken => Self::unauthorized(message, Lacking { scope: None, error: Some("invalid_token") }),
             Closed::Busy => Self::too_many_requests(message, Duration::from_secs(10)),
         }
     }
 }
 
 impl From<Denied> for ApiError {
-    fn from(Denied { needed, has_token }: Denied) -> Self {
-        let message = Denied { needed: needed.clone(), has_token }.to_string();
-        Self::unauthorized(message, Lacking { scope: needed, error: has_token.then_some("insufficient_scope") })
+    fn from(denied: Denied) -> Self {
+        let message = denied.to_string();
+        let error = denied.has_token.then_some("insufficient_scope");
+        Self::unauthorized(message, Lacking { scope: denied.needed, error })
     }
 }
 

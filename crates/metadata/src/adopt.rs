@@ -18,7 +18,6 @@ use crate::{
     CheckedObject, Error, ManifestId, Metadata, ObjectId, StoreId, Timestamp,
     connection::{FromRow, Row, Value, hex},
     statement::statements,
-    transaction::{Tx, sealed::Run},
 };
 
 statements! {
@@ -72,12 +71,6 @@ statements! {
         where r.name = $1 and r.deleted_at is null and f.absent_digest is not null and m.deleted_at is null and m.id > $2
         order by m.id
         limit $3";
-    MARK_READ = "
-        update objects set state = 'live', verified_at = $1, size = $2
-        where id = $3 and state = 'missing'
-            and not exists (select 1 from objects o where o.blob_id = objects.blob_id and o.state = 'live')";
-    CORRECT_SIZE = "
-        update blobs set size = $1 where id = (select o.blob_id from objects o where o.id = $2)";
 }
 
 /// A manifest that a repository has, or had.
@@ -191,31 +184,6 @@ impl Metadata {
     ) -> Result<Vec<AbsentReference>, Error> {
         let page = [repository.as_str().into(), after.into(), Value::Integer(limit.into())];
         self.reader().all(&LIST_ABSENT_REFERENCES, &page).await
-    }
-}
-
-/// Records that a missing object's bytes are there after all and were read, whatever length was known of them before. False if
-/// another object has the blob's bytes by now.
-#[derive(Debug)]
-pub struct MarkRead {
-    /// The object.
-    pub object: ObjectId,
-    /// The length of its bytes.
-    pub size: u64,
-    /// When they were read.
-    pub now: Timestamp,
-}
-
-impl Run for MarkRead {
-    type Output = bool;
-
-    async fn run(&self, tx: &mut Tx<'_>) -> Result<bool, Error> {
-        let size = crate::blobs::length(self.size)?;
-        let read = tx.connection.execute(&MARK_READ, &[self.now.into(), size, self.object.into()]).await? == 1;
-        if read {
-            tx.connection.execute(&CORRECT_SIZE, &[size, self.object.into()]).await?;
-        }
-        Ok(read)
     }
 }
 

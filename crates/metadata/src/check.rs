@@ -6,7 +6,7 @@ use cargohold_oci::{Digest, UploadId};
 use serde_json::json;
 
 use crate::{
-    Error, Metadata, ObjectId, PayloadId, StoreId, Timestamp, backups,
+    Error, Metadata, ObjectId, PayloadId, StoreId, Timestamp, backups, blobs,
     connection::{FromRow, Row, Value},
     ids::Ids,
     statement::statements,
@@ -50,9 +50,11 @@ statements! {
     MARK_VERIFIED = "update objects set verified_at = $1 where id = $2 and state = 'live'";
     /// Unless another object has the blob's bytes by now.
     MARK_FOUND = "
-        update objects set state = 'live', verified_at = $1
-        where id = $2 and state = 'missing'
+        update objects set state = 'live', verified_at = $1, size = $2
+        where id = $3 and state = 'missing'
             and not exists (select 1 from objects o where o.blob_id = objects.blob_id and o.state = 'live')";
+    CORRECT_SIZE = "
+        update blobs set size = $1 where id = (select o.blob_id from objects o where o.id = $2)";
     INSERT_UNNAMED = "
         insert into objects (id, store_id, key, state, delete_after)
         select cast(e.value ->> 'id' as bigint), cast($1 as bigint), e.value ->> 'key', 'discarded', cast($2 as bigint)
@@ -207,11 +209,14 @@ impl Run for MarkVerified {
     }
 }
 
-/// Records that a missing object's bytes are there after all: it is live again, unless another one took its place.
+/// Records that a missing object's bytes are there after all and were read, whatever length was known of them before: it is live
+/// again. False if another object has the blob's bytes by now.
 #[derive(Debug)]
 pub struct MarkFound {
     /// The object.
     pub object: ObjectId,
+    /// The length of its bytes.
+    pub size: u64,
     /// When its bytes were read.
     pub now: Timestamp,
 }
@@ -220,7 +225,12 @@ impl Run for MarkFound {
     type Output = bool;
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<bool, Error> {
-        Ok(tx.connection.execute(&MARK_FOUND, &[self.now.into(), self.object.into()]).await? == 1)
+        let size = blobs::length(self.size)?;
+        let found = tx.connection.execute(&MARK_FOUND, &[self.now.into(), size, self.object.into()]).await? == 1;
+        if found {
+            tx.connection.execute(&CORRECT_SIZE, &[size, self.object.into()]).await?;
+        }
+        Ok(found)
     }
 }
 

@@ -40,7 +40,7 @@ mod uploads;
 use std::path::Path;
 
 pub use adopt::{
-    AbsentReference, AdoptLinks, AdoptTags, AdoptedLink, AdoptedLinks, AdoptedTag, Holdings, KnownManifest, MarkRead,
+    AbsentReference, AdoptLinks, AdoptTags, AdoptedLink, AdoptedLinks, AdoptedTag, Holdings, KnownManifest,
     SettleLinks, TagOutcome,
 };
 pub use backups::{PutOffDeletions, RecordBackup};

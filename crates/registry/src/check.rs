@@ -220,13 +220,13 @@ impl Registry {
     /// Writes down what was found about an object.
     pub(crate) async fn settle(&self, object: &CheckedObject, problem: Option<&Problem>) -> Result<(), Error> {
         let (metadata, now) = (&self.0.metadata, self.0.environment.now());
-        let object = object.object;
+        let CheckedObject { object, size, .. } = *object;
         match problem {
             None => metadata.run(MarkVerified { object, now }).await?,
             Some(Problem::Missing { .. } | Problem::Damaged { .. } | Problem::Unreadable { .. }) => {
                 metadata.run(MarkMissing { object }).await?;
             }
-            Some(Problem::Found { .. }) => drop(metadata.run(MarkFound { object, now }).await?),
+            Some(Problem::Found { .. }) => drop(metadata.run(MarkFound { object, size, now }).await?),
             Some(_) => {}
         }
         Ok(())

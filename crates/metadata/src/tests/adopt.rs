@@ -4,8 +4,8 @@ use cargohold_oci::{Role, Tag};
 
 use super::{Facts, digest, grace, key, manifest, name, now};
 use crate::{
-    AdoptLinks, AdoptStore, AdoptTags, AdoptedLink, AdoptedLinks, AdoptedTag, DeleteTag, ManifestId, MarkMissing,
-    MarkRead, MoveAdoptedStore, SettleLinks, StoreId, TagOutcome, Timestamp,
+    AdoptLinks, AdoptStore, AdoptTags, AdoptedLink, AdoptedLinks, AdoptedTag, DeleteTag, ManifestId, MarkFound,
+    MarkMissing, MoveAdoptedStore, SettleLinks, StoreId, TagOutcome, Timestamp,
 };
 
 impl Facts {
@@ -68,7 +68,7 @@ async fn what_was_found_lost_is_read_before_it_is_trusted_again() {
     let again = facts.adopt(store, "blob", 4).await;
     assert_eq!(again.lost, [(digest("blob"), copy.object)]);
     assert!(facts.metadata.blob(&name("app"), &digest("blob")).await.unwrap().is_none());
-    assert!(facts.run(MarkRead { object: copy.object, size: 4, now: now() }).await);
+    assert!(facts.run(MarkFound { object: copy.object, size: 4, now: now() }).await);
     assert_eq!(facts.metadata.blob(&name("app"), &digest("blob")).await.unwrap().unwrap().size, 4);
     let elsewhere = facts.adopt_store("/other").await;
     facts.run(MarkMissing { object: copy.object }).await;

@@ -3,7 +3,7 @@
 use std::{fs, io, path::Path};
 
 use cargohold_blobs::{Key, Pace, read_link};
-use cargohold_metadata::{AdoptLinks, AdoptedLink, MarkRead, ObjectId, Timestamp};
+use cargohold_metadata::{AdoptLinks, AdoptedLink, MarkFound, ObjectId, Timestamp};
 use cargohold_oci::{Algorithm, Digest, RepositoryName};
 use futures_util::StreamExt;
 
@@ -97,7 +97,7 @@ impl Adoption<'_> {
         let seen = self.disk.examine(&key, link.digest.algorithm(), Pace::Fast).await;
         match seen {
             Ok(seen) if seen.digest == link.digest => {
-                let read = MarkRead { object, size: seen.size, now: self.registry.0.environment.now() };
+                let read = MarkFound { object, size: seen.size, now: self.registry.0.environment.now() };
                 self.registry.0.metadata.run(read).await?;
             }
             Ok(seen) => {
