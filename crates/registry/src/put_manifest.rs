@@ -4,8 +4,8 @@ use std::collections::HashSet;
 
 use bytes::Bytes;
 use cargohold_access::{Permit, Push};
-use cargohold_metadata::{PutManifest, ReferencedContent};
-use cargohold_oci::{Algorithm, Digest, Manifest, ManifestReference, Reference, Tag};
+use cargohold_metadata::{PutManifest, ReferencedContent, Timestamp};
+use cargohold_oci::{Algorithm, Digest, Manifest, ManifestReference, Reference, RepositoryName, Tag};
 
 use crate::{Error, References, Registry, uploads::to_the_end};
 
@@ -39,18 +39,9 @@ impl Registry {
         let manifest = Manifest::parse(&bytes, content_type)?;
         validation.check_manifest(&manifest)?;
         let subject = manifest.subject().map(|subject| subject.digest);
-        let put = PutManifest {
-            repository: permit.repository().clone(),
-            digest,
-            media_type: manifest.media_type().to_owned(),
-            artifact_type: manifest.artifact_type().map(str::to_owned),
-            subject,
-            total_size: manifest.total_size(),
-            references: references(&manifest, validation.references),
-            tags,
-            now: self.0.environment.now(),
-            bytes,
-        };
+        let now = self.0.environment.now();
+        let put = put_of(permit.repository(), digest, &manifest, validation.references, bytes, now);
+        let put = PutManifest { tags, ..put };
         let registry = self.clone();
         let task = async move {
             registry.0.stores.disk().require_room(put.bytes.len() as u64).await?;
@@ -63,8 +54,31 @@ impl Registry {
     }
 }
 
+/// What is written down of a manifest, without a tag.
+pub(crate) fn put_of(
+    repository: &RepositoryName,
+    digest: Digest,
+    manifest: &Manifest,
+    required: References,
+    bytes: Bytes,
+    now: Timestamp,
+) -> PutManifest {
+    PutManifest {
+        repository: repository.clone(),
+        digest,
+        media_type: manifest.media_type().to_owned(),
+        artifact_type: manifest.artifact_type().map(str::to_owned),
+        subject: manifest.subject().map(|subject| subject.digest),
+        total_size: manifest.total_size(),
+        references: references(manifest, required),
+        tags: Vec::new(),
+        now,
+        bytes,
+    }
+}
+
 /// Of what is absent, that which the manifest does not say is elsewhere.
-fn unexpected(manifest: &Manifest, mut absent: Vec<Digest>) -> Vec<Digest> {
+pub(crate) fn unexpected(manifest: &Manifest, mut absent: Vec<Digest>) -> Vec<Digest> {
     if !absent.is_empty() {
         let elsewhere = manifest.references().filter(ManifestReference::may_be_absent);
         let elsewhere: HashSet<_> = elsewhere.map(|reference| reference.descriptor.digest).collect();

@@ -9,12 +9,15 @@ use std::{
 
 use bytes::Bytes;
 use cargohold_blobs::{Key, Pace, read_link};
-use cargohold_metadata::{ManifestId, PutManifest, ReferencedContent, Timestamp};
-use cargohold_oci::{Digest, Manifest, ManifestReference, RepositoryName, Role};
+use cargohold_metadata::{ManifestId, Timestamp};
+use cargohold_oci::{Digest, Manifest, RepositoryName, Role};
 use futures_util::{StreamExt, stream};
 
 use super::{Adoption, Odd, written_at};
-use crate::{Error, distribution};
+use crate::{
+    Error, References, distribution,
+    put_manifest::{put_of, unexpected},
+};
 
 /// Manifests that are put at a time, of each repository: they share transactions.
 const AT_A_TIME: usize = 16;
@@ -89,24 +92,8 @@ impl Adoption<'_> {
             }
         };
         self.check_lengths(&manifest).await?;
-        let references = manifest.references().map(|reference| ReferencedContent {
-            role: reference.role,
-            digest: reference.descriptor.digest,
-            // It was accepted once, and it is better to have it without something than not at all.
-            may_be_absent: true,
-        });
-        let put = PutManifest {
-            repository: name.clone(),
-            digest,
-            media_type: manifest.media_type().to_owned(),
-            artifact_type: manifest.artifact_type().map(str::to_owned),
-            subject: manifest.subject().map(|subject| subject.digest),
-            total_size: manifest.total_size(),
-            references: references.collect(),
-            tags: Vec::new(),
-            now: payload.pushed_at,
-            bytes: payload.bytes,
-        };
+        // It was accepted once, and it is better to have it without something than not at all.
+        let put = put_of(name, digest, &manifest, References::None, payload.bytes, payload.pushed_at);
         Ok(self.registry.0.metadata.run(put).await?.is_ok())
     }
 
@@ -144,14 +131,9 @@ impl Adoption<'_> {
                 let digest = of_manifest[0].manifest;
                 let Some(stored) = metadata.manifest_by_digest(name, &digest).await? else { continue };
                 let Ok(manifest) = Manifest::parse(&stored.bytes, Some(&stored.media_type)) else { continue };
-                let elsewhere: Vec<Digest> = manifest
-                    .references()
-                    .filter(ManifestReference::may_be_absent)
-                    .map(|reference| reference.descriptor.digest)
-                    .collect();
                 let path = self.path(&distribution::revision(name, &digest));
-                for reference in of_manifest.iter().filter(|reference| !elsewhere.contains(&reference.absent)) {
-                    self.odd(&path, Odd::Absent { manifest: digest, absent: reference.absent });
+                for absent in unexpected(&manifest, of_manifest.iter().map(|reference| reference.absent).collect()) {
+                    self.odd(&path, Odd::Absent { manifest: digest, absent });
                 }
             }
         }
