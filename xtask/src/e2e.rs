@@ -35,6 +35,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::thread;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use clap::{Args, ValueEnum};
@@ -80,6 +81,10 @@ pub(crate) struct Options {
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
 
+    /// How long one flow may take before it counts as hanging
+    #[arg(long, value_name = "MINUTES", default_value_t = 20)]
+    flow_minutes: u64,
+
     /// Install what the groups need, and stop
     #[arg(long)]
     prepare: bool,
@@ -122,6 +127,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     println!("seed {seed} (--seed {seed} repeats this run's random choices)");
     let target = options.target(&groups)?;
     let report = Report::default();
+    report.end_what_hangs(Duration::from_mins(options.flow_minutes));
     let scratch = Scratch::new(options.keep)?;
     thread::scope(|threads| {
         if groups.contains(&Group::Metadata) {

@@ -8,6 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
+use rustix::process::{Pid, Signal, kill_process};
 use ureq::http::Method;
 
 use super::digest;
@@ -50,8 +51,9 @@ pub(crate) fn flow(program: &Path, scratch: &Scratch, report: &Report) {
             number += 1;
             Ok(put(&server.registry, &format!("t{number}")).is_err())
         })?;
-        drop(failing);
+        // Awaited while strace is still there to see it: told to let go of a process that ends at this moment, strace waits for ever.
         let status = server.kill()?;
+        drop(failing);
         ensure!(!status.success(), "it ended in order");
         let again = installation.start()?;
         // The last one was not answered: it may be there or not.
@@ -133,9 +135,12 @@ impl Failing {
 impl Drop for Failing {
     fn drop(&mut self) {
         // Asked to end it lets go of the server; killed it would let go in the midst of a call.
-        if let Some(pid) = i32::try_from(self.strace.id()).ok().and_then(rustix::process::Pid::from_raw) {
-            let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
+        if let Some(pid) = i32::try_from(self.strace.id()).ok().and_then(Pid::from_raw) {
+            let _ = kill_process(pid, Signal::TERM);
         }
-        let _ = self.strace.wait();
+        if until("strace ends", || Ok(self.strace.try_wait()?.is_some())).is_err() {
+            let _ = self.strace.kill();
+            let _ = self.strace.wait();
+        }
     }
 }

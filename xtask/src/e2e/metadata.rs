@@ -21,7 +21,7 @@ const ADDRESS: &str = "CARGOHOLD_TEST_POSTGRES";
 /// What building them may take.
 const BUILD_LIMIT_SECONDS: u32 = 1800;
 
-/// What the tests may take. With every order of the races (`CARGOHOLD_TEST_RACES=all`) they take long.
+/// What the tests may take. With every order of the races (`CARGOHOLD_TEST_RACES=all`) they take long: give `--flow-minutes` too.
 const TEST_LIMIT_SECONDS: u32 = 7200;
 
 /// Starts a cluster, applies the schema, prepares every statement, and runs the tests of the crate.

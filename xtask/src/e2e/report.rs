@@ -1,12 +1,14 @@
 //! The suite's verdict: one line per flow, the story of each failure, and the counts at the end.
 //!
-//! Flows report from several threads; each report is printed whole.
+//! Flows report from several threads; each report is printed whole. A flow that hangs ends the run, and is named.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Instant;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use super::command::indented;
 use super::service::tail;
@@ -22,6 +24,8 @@ pub(crate) struct Report {
 struct Counts {
     passed: AtomicUsize,
     failed: AtomicUsize,
+    /// When each flow began that has not ended.
+    running: Mutex<BTreeMap<String, Instant>>,
 }
 
 impl Report {
@@ -33,7 +37,10 @@ impl Report {
     /// Runs one flow and reports it: `what` says in a few words what it has shown if it passes.
     pub(crate) fn flow(&self, client: &str, what: &str, run: impl FnOnce() -> anyhow::Result<()>) {
         let started = Instant::now();
+        let name = format!("{client}: {what}");
+        self.running(|flows| flows.insert(name.clone(), started));
         let outcome = run();
+        self.running(|flows| flows.remove(&name));
         let seconds = started.elapsed().as_secs_f64();
         match outcome {
             Ok(()) => {
@@ -45,6 +52,28 @@ impl Report {
                 println!("{}", self.story(&format!("FAILED {client}: {what} ({seconds:.1} s)"), &error));
             }
         }
+    }
+
+    /// Ends the run once a flow takes longer than `limit`: what it waits for will not come, and nobody else would say which it was.
+    pub(crate) fn end_what_hangs(&self, limit: Duration) {
+        let counts = Arc::downgrade(&self.counts);
+        thread::spawn(move || {
+            while let Some(counts) = counts.upgrade() {
+                let running = counts.running.lock().unwrap_or_else(PoisonError::into_inner).clone();
+                if running.values().any(|started| started.elapsed() > limit) {
+                    for (flow, started) in running {
+                        println!("FAILED {flow} (still running after {:.0} s)", started.elapsed().as_secs_f64());
+                    }
+                    std::process::exit(1);
+                }
+                drop(counts);
+                thread::sleep(Duration::from_secs(1));
+            }
+        });
+    }
+
+    fn running<T>(&self, what: impl FnOnce(&mut BTreeMap<String, Instant>) -> T) -> T {
+        what(&mut self.counts.running.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// The closing line, and whether nothing failed (and something passed).
@@ -80,6 +109,16 @@ mod tests {
         assert!(report.close());
         report.clone().flow("client", "another", || bail!("no"));
         assert!(!report.close());
+    }
+
+    #[test]
+    fn a_flow_is_running_until_it_has_ended() {
+        let report = Report::default();
+        report.flow("client", "a flow", || {
+            assert!(report.running(|flows| flows.contains_key("client: a flow")));
+            Ok(())
+        });
+        assert!(report.running(|flows| flows.is_empty()));
     }
 
     #[test]
