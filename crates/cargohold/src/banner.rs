@@ -18,12 +18,7 @@ impl fmt::Display for Banner<'_> {
         // Docker takes a registry on this machine without TLS under either name.
         let name = if addr.ip().is_loopback() { "localhost" } else { machine };
         let host = format!("{name}:{}", addr.port());
-        let reach = match (&auth.htpasswd, auth.anonymous_pull) {
-            (Some(_), false) => "those with a password",
-            (Some(_), true) => "those with a password; everybody may pull",
-            (None, _) if addr.ip().is_loopback() => "this machine only",
-            (None, _) => "everybody who reaches this address",
-        };
+        let reach = auth.in_words(addr.ip().is_loopback());
         writeln!(f, "Cargohold {} is ready.", env!("CARGO_PKG_VERSION"))?;
         writeln!(f)?;
         writeln!(f, "  Registry   http://{addr}")?;

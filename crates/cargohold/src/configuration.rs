@@ -2,19 +2,26 @@
 //! anything starts.
 //!
 //! The file becomes a tree that knows its lines ([`document`]); its keys are looked up in the one table of settings
-//! ([`settings`]) and the environment is laid over them ([`layers`]): a setting `a.b` is `CARGOHOLD__A__B` there, and wins.
-//! Each value is read by its form ([`form`]) into the field that it is for. What is wrong is told with its place and what to
-//! do ([`problem`]), all at once. The help and the reference page are made of the same table ([`reference`]).
+//! ([`settings`], [`keys`]) and the environment is laid over them ([`layers`]): a setting `a.b` is `CARGOHOLD__A__B` there, and
+//! `REGISTRY_A_B`, the first of which wins. A file that says `version: 0.1` is one of the CNCF registry ([`inherited`]): absent keys
+//! have the meaning that they have there. Each value is read by its form ([`form`]) into the field that it is for ([`slot`]). What
+//! is wrong is told with its place and what to do ([`problem`]), all at once. The help, the reference page and the example file are
+//! made of the same table ([`reference`]), and what was resolved can be told back ([`told`]).
 //!
 //! Variables with one underscore, such as the `CARGOHOLD_PORT` that Kubernetes injects, are not settings. An unknown setting
-//! in the environment warns, since others write there too; in the file it is a mistake.
+//! in the environment warns, since others write there too; in our own file it is a mistake.
 
 mod document;
 mod form;
+mod inherited;
+mod keys;
 mod layers;
 mod problem;
 mod reference;
 mod settings;
+mod slot;
+mod told;
+mod words;
 
 use std::{
     ffi::OsString,
@@ -23,20 +30,25 @@ use std::{
     time::Duration,
 };
 
-use cargohold_http::{Limits, ServerOptions};
-use cargohold_registry::{Lifetimes, Scrub, Validation};
+use cargohold_http::{Limits, Pages, Rules, ServerOptions};
+use cargohold_registry::{Lifetimes, Platforms, Scrub, UrlPattern, Urls, Validation};
 
 use layers::Layers;
 pub(crate) use problem::ConfigurationError;
-use problem::{Fault, Origin, Problem};
-pub(crate) use reference::help;
-use settings::SETTINGS;
+pub(crate) use problem::Origin;
+use problem::{Fault, Findings, Problem};
+pub(crate) use reference::{example, help};
+pub(crate) use told::{Sections, Told};
 
 const PREFIX: &str = "CARGOHOLD__";
+/// Longer than any registry runs.
+const NEVER: Duration = Duration::from_hours(24 * 36_600);
 
 /// What the program runs with.
 #[derive(Debug)]
 pub(crate) struct Configuration {
+    /// Whose rules are followed where nothing is said.
+    pub(crate) kind: Kind,
     /// Where it listens.
     pub(crate) addr: SocketAddr,
     /// How callers are told apart.
@@ -45,8 +57,18 @@ pub(crate) struct Configuration {
     pub(crate) root_directory: PathBuf,
     /// How much of its disk is kept free, in bytes.
     pub(crate) reserve: usize,
+    /// What clients may do at all.
+    pub(crate) rules: Rules,
+    /// How long the pages of lists are.
+    pub(crate) pages: Pages,
     /// What may be pushed.
     pub(crate) validation: Validation,
+    /// Whether less is asked of what is pushed.
+    validation_off: bool,
+    /// Which addresses layers may name, as it was said.
+    urls: SaidUrls,
+    /// Whether uploads are given up, as it was said.
+    purging: Purging,
     /// How long things are left alone.
     pub(crate) lifetimes: Lifetimes,
     /// How often all bytes are read.
@@ -57,6 +79,32 @@ pub(crate) struct Configuration {
     pub(crate) server: ServerOptions,
     /// What was set and has no effect, for the log.
     pub(crate) warnings: Vec<String>,
+    /// Who said which setting.
+    origins: Vec<(&'static str, Origin)>,
+}
+
+/// Whose configuration it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Ours.
+    #[default]
+    Ours,
+    /// That of the CNCF registry (distribution).
+    Inherited,
+}
+
+/// Which addresses layers may name in `urls`, and which not.
+#[derive(Debug, Default)]
+struct SaidUrls {
+    allow: Vec<UrlPattern>,
+    deny: Vec<UrlPattern>,
+}
+
+/// Whether uploads that no byte comes to are given up.
+#[derive(Debug)]
+struct Purging {
+    enabled: bool,
+    dry_run: bool,
 }
 
 /// How callers are told apart, as it was said.
@@ -82,17 +130,24 @@ impl Default for Configuration {
     /// A registry for this machine alone.
     fn default() -> Self {
         Self {
+            kind: Kind::Ours,
             addr: SocketAddr::from((Ipv4Addr::LOCALHOST, 5000)),
             auth: Auth::default(),
             root_directory: PathBuf::from("./cargohold-data"),
             // Enough for the facts about many deletions, which is what gives space back.
             reserve: 64 << 20,
+            rules: Rules::default(),
+            pages: Pages::default(),
             validation: Validation::default(),
+            validation_off: false,
+            urls: SaidUrls::default(),
+            purging: Purging { enabled: true, dry_run: false },
             lifetimes: Lifetimes::default(),
             scrub: Scrub::default(),
             limits: Limits::default(),
             server: ServerOptions::default(),
             warnings: Vec::new(),
+            origins: Vec::new(),
         }
     }
 }
@@ -108,9 +163,12 @@ impl Configuration {
         file: Option<&Path>,
         environment: impl IntoIterator<Item = (OsString, OsString)>,
     ) -> Result<Self, ConfigurationError> {
+        let environment: Vec<_> = environment.into_iter().collect();
+        let named = || environment.iter().find(|(name, _)| name == inherited::PATH).map(|(_, path)| path.into());
+        let file: Option<PathBuf> = file.map(Path::to_owned).or_else(named);
         let mut layers = Layers::default();
         if let Some(path) = file {
-            layers.file(path);
+            layers.file(&path);
         }
         layers.environment(environment);
         Self::resolve(layers)
@@ -118,19 +176,57 @@ impl Configuration {
 
     /// Reads what was said, value by value.
     fn resolve(mut layers: Layers) -> Result<Self, ConfigurationError> {
-        let mut problems = std::mem::take(&mut layers.problems);
-        let mut configuration = Self { warnings: std::mem::take(&mut layers.warnings), ..Self::default() };
-        for setting in SETTINGS {
-            let Some((origin, value)) = layers.said(setting.key) else { continue };
-            if setting.put(value, &mut configuration).is_none() {
-                let (key, value, rule, advice) = (setting.key, value.clone(), setting.rule(), setting.advice());
-                problems.push(Problem { origin: origin.clone(), fault: Fault::Value { key, value, rule, advice } });
+        let mut findings = std::mem::take(&mut layers.findings);
+        let mut configuration = match layers.kind {
+            Kind::Ours => Self::default(),
+            Kind::Inherited => Self::inherited(),
+        };
+        for setting in settings::all() {
+            if let Some(said) = layers.said(setting.key) {
+                setting.put(setting.key, said, &mut configuration, &mut findings);
+                configuration.origins.push((setting.key, findings.origin(&said.at)));
             }
         }
+        layers.findings = findings;
+        configuration.combine(&mut layers);
+        let wrong = inherited::one_driver(&layers);
+        let wrong = wrong.or_else(|| configuration.exposed(&layers)).or_else(|| configuration.contradicts(&layers));
+        let Findings { mut problems, warnings, .. } = layers.findings;
         if problems.is_empty() {
-            problems.extend(configuration.exposed(&layers).or_else(|| configuration.contradicts(&layers)));
+            problems.extend(wrong);
         }
+        configuration.warnings = warnings;
         if problems.is_empty() { Ok(configuration) } else { Err(ConfigurationError::new(problems)) }
+    }
+
+    /// Puts together what several settings say.
+    fn combine(&mut self, layers: &mut Layers) {
+        if self.kind == Kind::Inherited && layers.said("auth").is_none() {
+            self.auth.open = self.auth.htpasswd.is_none();
+            if self.auth.open {
+                layers.findings.warnings.push(inherited::nobody_named(self.addr));
+            }
+        }
+        let SaidUrls { allow, deny } = &self.urls;
+        if self.kind == Kind::Inherited || !allow.is_empty() || !deny.is_empty() {
+            self.validation.urls = Urls::Matching { allow: allow.clone(), deny: deny.clone() };
+        }
+        if self.validation_off {
+            self.validation.urls = Urls::Any;
+            self.validation.platforms = Platforms::None;
+        }
+        if !self.purging.enabled || self.purging.dry_run {
+            self.lifetimes.idle_upload = NEVER;
+        }
+    }
+
+    /// What each setting is now, and who said it; nobody for a default.
+    pub(crate) fn told(&mut self) -> Vec<(&'static str, Told, Option<Origin>)> {
+        let origins = std::mem::take(&mut self.origins);
+        let origin = |key| origins.iter().find(|(said, _)| *said == key).map(|(_, origin)| origin.clone());
+        let told = settings::all().map(|setting| (setting.key, setting.tell(self), origin(setting.key))).collect();
+        self.origins = origins;
+        told
     }
 
     /// An address that others reach needs a word about who may do what.
@@ -138,13 +234,13 @@ impl Configuration {
         if self.auth.open || self.auth.htpasswd.is_some() || self.addr.ip().to_canonical().is_loopback() {
             return None;
         }
-        let origin = layers.said("http.addr").map_or(Origin::Default, |(origin, _)| origin.clone());
+        let origin = layers.said("http.addr").map_or(Origin::Default, |said| layers.findings.origin(&said.at));
         Some(Problem { origin, fault: Fault::Exposed { addr: self.addr } })
     }
 
     /// Either everybody may do everything, or those with a password; what is said about the others needs some with one.
     fn contradicts(&self, layers: &Layers) -> Option<Problem> {
-        let said = |key| layers.said(key).map_or(Origin::Default, |(origin, _)| origin.clone());
+        let said = |key| layers.said(key).map_or(Origin::Default, |said| layers.findings.origin(&said.at));
         let Auth { open, htpasswd, anonymous_pull, .. } = &self.auth;
         match (open, htpasswd.is_some(), anonymous_pull) {
             (true, true, _) => Some(Problem { origin: said("auth"), fault: Fault::OpenWithPasswords }),

@@ -5,6 +5,7 @@
 mod adopt;
 mod backup;
 mod banner;
+mod config;
 mod configuration;
 mod data_folder;
 mod doors;
@@ -25,6 +26,7 @@ use std::{path::PathBuf, process::ExitCode};
 use adopt::Adopt;
 use backup::Backup;
 use clap::{Parser, Subcommand};
+use config::ConfigCommand;
 use export::Export;
 use fsck::Fsck;
 use repository::RepositoryCommand;
@@ -50,6 +52,9 @@ enum Command {
         /// The configuration, in YAML. Without it there is only what the environment says
         file: Option<PathBuf>,
     },
+    /// Check a configuration, show what it comes to, or write an example of one
+    #[command(subcommand)]
+    Config(ConfigCommand),
     /// Serve what another registry has, from where it lies
     ///
     /// Reads the data folder of the CNCF registry (registry:2, registry:3, Debian's docker-registry) and writes down what is in
@@ -147,6 +152,7 @@ on, 2 if the command line is wrong, 130 after being told twice to stop.";
 fn main() -> ExitCode {
     let ended = match CommandLine::parse().command {
         Command::Serve { file } => serve::run(file.as_deref(), std::env::vars_os()).map(done),
+        Command::Config(command) => config::run(&command),
         Command::Adopt(adopt) => adopt::run(&adopt),
         Command::Export(export) => export::run(&export),
         Command::Repository(command) => repository::run(&command).map(done),

@@ -10,7 +10,7 @@ use std::{
 
 use anyhow::Context;
 use cargohold_access::Gate;
-use cargohold_http::{Api, Management, ServeOutcome, serve_management};
+use cargohold_http::{Api, ApiOptions, Management, ServeOutcome, serve_management};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::{
     net::TcpListener,
@@ -74,7 +74,7 @@ async fn serve(
 ) -> anyhow::Result<()> {
     let registry = open::open(folder, &configuration).await?;
     registry.warn_of_stores_away();
-    let Configuration { auth, limits, server, .. } = configuration;
+    let Configuration { auth, limits, rules, pages, server, .. } = configuration;
     let socket = management_socket::listen_in(folder.path()).with_context(|| {
         format!("cannot listen on the socket for the management commands in {}", folder.path().display())
     })?;
@@ -87,7 +87,7 @@ async fn serve(
         async move { registry.keep_house().await }
     });
     let management = tokio::spawn(serve_management(socket, Arc::new(Management::new(registry.clone(), gate.clone()))));
-    let api = Arc::new(Api::new(registry.clone(), gate, limits, instance()));
+    let api = Arc::new(Api::new(registry.clone(), gate, ApiOptions { limits, rules, pages }, instance()));
     let service = move |request, connection| {
         let api = api.clone();
         async move { api.handle(request, connection).await }

@@ -13,7 +13,7 @@ use hyper::body::{Body as _, Incoming};
 use tracing::Instrument;
 
 use crate::{
-    Body, Limits, access_log, blobs, catalog,
+    Body, Limits, Pages, Rules, access_log, blobs, catalog,
     challenge::{self, Site},
     discover,
     error::ApiError,
@@ -28,12 +28,23 @@ use crate::{
     tags, token, uploads,
 };
 
+/// What operators choose about the API.
+#[derive(Clone, Debug, Default)]
+pub struct ApiOptions {
+    /// What one client may have of the server at a time.
+    pub limits: Limits,
+    /// What clients may do at all.
+    pub rules: Rules,
+    /// How long the pages of lists are.
+    pub pages: Pages,
+}
+
 /// The API of one registry.
 #[derive(Debug)]
 pub struct Api {
     registry: Registry,
     gate: Gate,
-    limits: Limits,
+    options: ApiOptions,
     in_flight: Arc<InFlight>,
     /// Tells the requests of this start from those of another.
     instance: String,
@@ -42,9 +53,9 @@ pub struct Api {
 
 impl Api {
     /// The API over a registry, behind a gate. `instance` begins the ids of its requests.
-    pub fn new(registry: Registry, gate: Gate, limits: Limits, instance: String) -> Self {
-        let in_flight = Arc::new(InFlight::new(limits.requests, limits.wait));
-        Self { registry, gate, limits, in_flight, instance, requests: AtomicU64::new(0) }
+    pub fn new(registry: Registry, gate: Gate, options: ApiOptions, instance: String) -> Self {
+        let in_flight = Arc::new(InFlight::new(options.limits.requests, options.limits.wait));
+        Self { registry, gate, options, in_flight, instance, requests: AtomicU64::new(0) }
     }
 
     /// Answers one request. Whatever happens is an answer.
@@ -84,7 +95,8 @@ impl Api {
         if let Err(long) = request_head::check(&request, connection.max_head) {
             return (Err(long), None);
         }
-        let request = request.map(|body| RequestBody::new(body, self.limits.stall, connection.activity.clone()));
+        let request =
+            request.map(|body| RequestBody::new(body, self.options.limits.stall, connection.activity.clone()));
         match self.in_flight.enter(connection.peer.ip()).await {
             Ok(place) => (self.route(request, connection).await, Some(place)),
             Err(too_many) => (Err(ApiError::too_many_requests(too_many.to_string(), too_many.pause)), None),
@@ -107,7 +119,8 @@ impl Api {
         }
         let path = Path::parse(request.uri().path())?;
         let method = request.method().clone();
-        let registry = &self.registry;
+        let (registry, pages) = (&self.registry, self.options.pages);
+        self.options.rules.check(&path, &method)?;
         match (path, &method) {
             (Path::Ping, &Method::GET | &Method::HEAD) => {
                 self.gate.greet(caller)?;
@@ -153,7 +166,7 @@ impl Api {
             }
 
             (Path::Tags { name }, &Method::GET | &Method::HEAD) => {
-                tags::get(registry, pull(name)?, Query::of(request.uri())).await
+                tags::get(registry, pull(name)?, Query::of(request.uri()), pages).await
             }
 
             (Path::Referrers { name, digest }, &Method::GET | &Method::HEAD) => {
@@ -161,7 +174,7 @@ impl Api {
             }
 
             (Path::Catalog, &Method::GET | &Method::HEAD) => {
-                catalog::get(registry, &self.gate.catalog(caller)?, Query::of(request.uri())).await
+                catalog::get(registry, &self.gate.catalog(caller)?, Query::of(request.uri()), pages).await
             }
 
             (Path::Discover { name: None }, &Method::GET | &Method::HEAD) => {

@@ -7,7 +7,7 @@ use http::{Response, header};
 use serde_json::json;
 
 use crate::{
-    Body,
+    Body, Pages,
     error::ApiError,
     headers,
     query::{Query, comparable},
@@ -15,15 +15,15 @@ use crate::{
 
 /// Repositories on a page if the client does not say.
 const USUAL: u32 = 100;
-/// The most on a page, whatever the client says.
-const MOST: u32 = 1000;
 
 pub(crate) async fn get(
     registry: &Registry,
     permit: &CatalogPermit,
     query: Query<'_>,
+    pages: Pages,
 ) -> Result<Response<Body>, ApiError> {
-    let limit = query.page_size()?.map_or(USUAL, |limit| u32::try_from(limit).unwrap_or(MOST).min(MOST));
+    let most = u32::try_from(pages.repositories).unwrap_or(u32::MAX - 1);
+    let limit = query.page_size()?.map_or(USUAL, |limit| u32::try_from(limit).unwrap_or(most)).min(most);
     let last = query.first("last").unwrap_or_default();
     let last = comparable(&last, RepositoryName::MAX_BYTES);
     // One more than wanted tells whether there is more.

@@ -105,6 +105,12 @@ impl ApiError {
         error.with(header::ALLOW, HeaderValue::from_static(allowed))
     }
 
+    /// The method is one of the protocol's, and this registry's operator has switched it off.
+    pub(crate) fn switched_off(message: &str, allowed: &'static str) -> Self {
+        let error = Self::new(StatusCode::METHOD_NOT_ALLOWED, ErrorCode::Unsupported, message);
+        error.with(header::ALLOW, HeaderValue::from_static(allowed))
+    }
+
     /// Credentials are missing, or not good for this. Clients fetch a token for 401 alone, so it is that for both.
     fn unauthorized(message: String, lacking: Lacking) -> Self {
         Self { lacking: Some(lacking), ..Self::new(StatusCode::UNAUTHORIZED, ErrorCode::Unauthorized, message) }
@@ -195,9 +201,10 @@ impl From<Refusal> for ApiError {
             Refusal::DigestMismatch { .. } => Self::invalid(Code::DigestInvalid, message),
             Refusal::NameTooLong { .. } => Self::invalid(Code::NameInvalid, message),
             Refusal::ManifestTooLarge { .. } => Self::too_large(message),
-            Refusal::InvalidManifest(_) | Refusal::TooManyReferences { .. } | Refusal::ArtifactTypeTooLong { .. } => {
-                Self::invalid(Code::ManifestInvalid, message)
-            }
+            Refusal::InvalidManifest(_)
+            | Refusal::TooManyReferences { .. }
+            | Refusal::ArtifactTypeTooLong { .. }
+            | Refusal::UrlDenied { .. } => Self::invalid(Code::ManifestInvalid, message),
             Refusal::ContentUnknown { repository, missing } => Self::missing(&missing, repository.as_str()),
             Refusal::NoSpace => {
                 unavailable("no space left on device: the registry's disk is as full as it may become".to_owned())

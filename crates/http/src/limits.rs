@@ -15,6 +15,21 @@ pub struct Limits {
     pub stall: Duration,
 }
 
+/// How long the pages of lists are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pages {
+    /// The most repositories on a page of the catalogue, whatever a client asks for.
+    pub repositories: usize,
+    /// The most tags on a page; without it as many as a client asks for, and all where it does not say.
+    pub tags: Option<usize>,
+}
+
+impl Default for Pages {
+    fn default() -> Self {
+        Self { repositories: 1000, tags: None }
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self { requests: 1000, wait: Duration::from_secs(5), stall: Duration::from_mins(1) }

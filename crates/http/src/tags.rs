@@ -10,7 +10,7 @@ use futures_util::{StreamExt, stream};
 use http::{Response, header};
 
 use crate::{
-    Body,
+    Body, Pages,
     error::ApiError,
     headers,
     query::{Query, comparable},
@@ -21,11 +21,18 @@ const STEP: u32 = 1000;
 /// The end of the answer.
 const END: &[u8] = b"]}";
 
-pub(crate) async fn get(registry: &Registry, pull: Permit<Pull>, query: Query<'_>) -> Result<Response<Body>, ApiError> {
+pub(crate) async fn get(
+    registry: &Registry,
+    pull: Permit<Pull>,
+    query: Query<'_>,
+    pages: Pages,
+) -> Result<Response<Body>, ApiError> {
     registry.require_repository(&pull).await?;
     let last = query.first("last").unwrap_or_default();
     let last = comparable(&last, Tag::MAX_BYTES);
-    let mut response = match query.page_size()? {
+    let most = pages.tags.map(|most| most as u64);
+    let asked = query.page_size()?;
+    let mut response = match most.map(|most| asked.unwrap_or(most).min(most)).or(asked) {
         None => all(registry, pull, last).await?,
         Some(limit) => page(registry, &pull, last, limit).await?,
     };

@@ -31,8 +31,19 @@ pub struct Descriptor {
     pub artifact_type: Option<String>,
     /// Where else the content can be had.
     pub urls: Vec<String>,
+    /// What an image is for, in the entries of an index, as far as it is said in texts.
+    pub platform: Option<Platform>,
     /// Whatever the author wrote beside it.
     pub annotations: BTreeMap<String, String>,
+}
+
+/// What an image is for (OCI image specification, image-index.md).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Platform {
+    /// Such as `amd64`.
+    pub architecture: String,
+    /// Such as `linux`.
+    pub os: String,
 }
 
 const MEDIA_TYPE: &str = "mediaType";
@@ -40,6 +51,7 @@ const DIGEST: &str = "digest";
 const SIZE: &str = "size";
 const ARTIFACT_TYPE: &str = "artifactType";
 const URLS: &str = "urls";
+const PLATFORM: &str = "platform";
 const ANNOTATIONS: &str = "annotations";
 
 impl<'de> Deserialize<'de> for Descriptor {
@@ -59,8 +71,8 @@ impl<'de> de::Visitor<'de> for DescriptorVisitor {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Descriptor, A::Error> {
         let (mut media_type, mut digest, mut size) = (None, None, None);
-        let (mut artifact_type, mut urls, mut annotations) = (None, None, None);
-        let mut keys = ExactKeys::of(&[MEDIA_TYPE, DIGEST, SIZE, ARTIFACT_TYPE, URLS, ANNOTATIONS]);
+        let (mut artifact_type, mut urls, mut platform, mut annotations) = (None, None, None, None);
+        let mut keys = ExactKeys::of(&[MEDIA_TYPE, DIGEST, SIZE, ARTIFACT_TYPE, URLS, PLATFORM, ANNOTATIONS]);
         while let Some(key) = keys.next(&mut map)? {
             match key {
                 MEDIA_TYPE => media_type = Some(value::<_, MediaType>(&mut map, key)?),
@@ -69,6 +81,7 @@ impl<'de> de::Visitor<'de> for DescriptorVisitor {
                 SIZE => size = Some(value::<_, Size>(&mut map, key)?),
                 ARTIFACT_TYPE => artifact_type = value::<_, Option<MediaType>>(&mut map, key)?,
                 URLS => urls = value(&mut map, key)?,
+                PLATFORM => platform = Platform::of(&value(&mut map, key)?),
                 _ => annotations = value(&mut map, key)?,
             }
         }
@@ -80,8 +93,17 @@ impl<'de> de::Visitor<'de> for DescriptorVisitor {
             artifact_type: artifact_type.and_then(MediaType::if_not_empty),
             // Go writes `null` for an empty list or map.
             urls: urls.unwrap_or_default(),
+            platform,
             annotations: annotations.unwrap_or_default(),
         })
+    }
+}
+
+impl Platform {
+    /// Whatever else an author wrote there is nobody's business here.
+    fn of(written: &serde_json::Value) -> Option<Self> {
+        let text = |key: &str| Some(written.get(key)?.as_str()?.to_owned());
+        Some(Self { architecture: text("architecture")?, os: text("os")? })
     }
 }
 
@@ -155,12 +177,15 @@ mod tests {
             size: 2,
             artifact_type: None,
             urls: Vec::new(),
+            platform: None,
             annotations: BTreeMap::new(),
         };
         assert_eq!(read(""), expected);
         assert_eq!(read(r#","artifactType":"","urls":[],"annotations":{}"#), expected);
         assert_eq!(read(r#","artifactType":null,"urls":null,"annotations":null"#), expected);
-        assert_eq!(read(r#","data":"e30=","platform":{"os":"linux"}"#), expected);
+        for platform in [r#"{"os":"linux"}"#, "\"moon\"", "null", "[{}]", r#"{"os":7,"architecture":"arm"}"#] {
+            assert_eq!(read(&format!(r#","data":"e30=","platform":{platform}"#)), expected, "{platform}");
+        }
     }
 
     #[test]
@@ -169,5 +194,7 @@ mod tests {
         assert_eq!(descriptor.artifact_type.as_deref(), Some("text/y"));
         assert_eq!(descriptor.urls, ["https://a/", "https://b/"]);
         assert_eq!(descriptor.annotations["a"], "b");
+        let platform = read(r#","platform":{"architecture":"arm64","os":"linux","variant":"v8"}"#).platform.unwrap();
+        assert_eq!((platform.architecture.as_str(), platform.os.as_str()), ("arm64", "linux"));
     }
 }

@@ -19,7 +19,7 @@ mod repository_name;
 mod tag;
 mod upload_id;
 
-pub use descriptor::Descriptor;
+pub use descriptor::{Descriptor, Platform};
 pub use digest::{Algorithm, Digest, DigestError};
 pub use error_code::ErrorCode;
 pub use excerpt::Excerpt;

@@ -38,7 +38,7 @@ pub struct Manifest {
 /// What a manifest holds, by its kind.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Content {
-    Image { config: Descriptor, layers: Vec<Descriptor> },
+    Image { config: Box<Descriptor>, layers: Vec<Descriptor> },
     Index { children: Vec<Descriptor> },
 }
 
@@ -148,7 +148,8 @@ impl Manifest {
         let content = if kind.is_index() {
             Content::Index { children: manifests }
         } else {
-            Content::Image { config: config.ok_or(ManifestError::Incomplete { kind, key: CONFIG })?, layers }
+            let config = config.ok_or(ManifestError::Incomplete { kind, key: CONFIG })?;
+            Content::Image { config: Box::new(config), layers }
         };
         let total_size = content.total_size(bytes.len());
         Ok(Self { kind, media_type, artifact_type, content, subject, annotations, total_size })
@@ -174,7 +175,7 @@ impl Manifest {
     /// The configuration; an index has none.
     pub fn config(&self) -> Option<&Descriptor> {
         match &self.content {
-            Content::Image { config, .. } => Some(config),
+            Content::Image { config, .. } => Some(config.as_ref()),
             Content::Index { .. } => None,
         }
     }
@@ -204,7 +205,7 @@ impl Manifest {
 impl Content {
     fn references(&self) -> impl Iterator<Item = ManifestReference<'_>> {
         let (config, layers, children): (_, &[Descriptor], &[Descriptor]) = match self {
-            Self::Image { config, layers } => (Some(config), layers, &[]),
+            Self::Image { config, layers } => (Some(config.as_ref()), layers, &[]),
             Self::Index { children } => (None, &[], children),
         };
         let with_role = |role| move |descriptor| ManifestReference { role, descriptor };

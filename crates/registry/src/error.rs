@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use cargohold_oci::{Digest, ManifestError, Reference, RepositoryName, UploadId};
+use cargohold_oci::{Digest, Excerpt, ManifestError, Reference, RepositoryName, UploadId};
 
 use crate::uploads::ContentError;
 
@@ -148,6 +148,15 @@ pub enum Error {
         bytes: usize,
         /// `validation.manifests.maxartifacttype`.
         most: usize,
+    },
+    /// The manifest names an address that layers may not be had from.
+    #[error(
+        "the manifest names {} in urls, which this registry does not allow: push the layer itself, without urls",
+        Excerpt::of(url)
+    )]
+    UrlDenied {
+        /// The address.
+        url: String,
     },
     /// The manifest refers to what the repository does not have: push that first.
     #[error("the manifest refers to content that is not in repository {repository}")]

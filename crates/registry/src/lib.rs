@@ -50,7 +50,7 @@ pub use put_manifest::Put;
 pub use scrub::Scrub;
 pub use stores::Stores;
 pub use uploads::{Content, ContentError, Placement};
-pub use validation::{References, Validation};
+pub use validation::{Platform, Platforms, References, UrlPattern, Urls, Validation};
 
 /// How long things are left alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,7 +7,7 @@ use cargohold_access::{Permit, Push};
 use cargohold_metadata::{PutManifest, ReferencedContent, Timestamp};
 use cargohold_oci::{Algorithm, Digest, Manifest, ManifestReference, Reference, RepositoryName, Tag};
 
-use crate::{Error, References, Registry, uploads::to_the_end};
+use crate::{Error, Registry, uploads::to_the_end};
 
 /// A manifest that was put.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,7 +16,7 @@ pub struct Put {
     pub digest: Digest,
     /// What it is about, if it says so: from now on that one's referrers have it.
     pub subject: Option<Digest>,
-    /// What it refers to and the repository does not have, since nothing was required: see [`References::None`].
+    /// What it refers to and the repository does not have, since nothing was required: see [`References::None`](crate::References::None).
     pub absent: Vec<Digest>,
 }
 
@@ -40,7 +40,8 @@ impl Registry {
         validation.check_manifest(&manifest)?;
         let subject = manifest.subject().map(|subject| subject.digest);
         let now = self.0.environment.now();
-        let put = put_of(permit.repository(), digest, &manifest, validation.references, bytes, now);
+        let put =
+            put_of(permit.repository(), digest, &manifest, |reference| validation.may_be_absent(reference), bytes, now);
         let put = PutManifest { tags, ..put };
         let registry = self.clone();
         let task = async move {
@@ -59,7 +60,7 @@ pub(crate) fn put_of(
     repository: &RepositoryName,
     digest: Digest,
     manifest: &Manifest,
-    required: References,
+    may_be_absent: impl Fn(&ManifestReference<'_>) -> bool,
     bytes: Bytes,
     now: Timestamp,
 ) -> PutManifest {
@@ -70,7 +71,7 @@ pub(crate) fn put_of(
         artifact_type: manifest.artifact_type().map(str::to_owned),
         subject: manifest.subject().map(|subject| subject.digest),
         total_size: manifest.total_size(),
-        references: references(manifest, required),
+        references: references(manifest, may_be_absent),
         tags: Vec::new(),
         now,
         bytes,
@@ -102,11 +103,11 @@ fn name(reference: &Reference, bytes: &[u8]) -> Result<(Digest, Option<Tag>), Er
     }
 }
 
-fn references(manifest: &Manifest, required: References) -> Vec<ReferencedContent> {
+fn references(manifest: &Manifest, may_be_absent: impl Fn(&ManifestReference<'_>) -> bool) -> Vec<ReferencedContent> {
     let references = manifest.references().map(|reference| ReferencedContent {
         role: reference.role,
         digest: reference.descriptor.digest,
-        may_be_absent: required == References::None || reference.may_be_absent(),
+        may_be_absent: may_be_absent(&reference),
     });
     references.collect()
 }

@@ -23,11 +23,20 @@ pub(crate) struct Position {
     pub(crate) column: usize,
 }
 
+/// Where something was said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// Here in the document.
+    Document(Position),
+    /// In an environment variable of this name, which is laid over the document.
+    Variable(String),
+}
+
 /// A value, and where it begins.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Node {
     pub(crate) value: Value,
-    pub(crate) at: Position,
+    pub(crate) at: Place,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,7 +52,7 @@ pub(crate) enum Value {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Entry {
     /// Where the key was written.
-    pub(crate) key_at: Position,
+    pub(crate) key_at: Place,
     pub(crate) node: Node,
 }
 
@@ -64,7 +73,7 @@ struct Open {
 
 enum Content {
     List(Vec<Node>),
-    Map(BTreeMap<String, Entry>, Option<(String, Position)>),
+    Map(BTreeMap<String, Entry>, Option<(String, Place)>),
 }
 
 #[derive(Default)]
@@ -92,6 +101,22 @@ impl From<Marker> for Position {
     }
 }
 
+impl From<Position> for Place {
+    fn from(position: Position) -> Self {
+        Self::Document(position)
+    }
+}
+
+impl Place {
+    /// Where in the document; its start for what is not in it.
+    fn position(&self) -> Position {
+        match self {
+            Self::Document(position) => *position,
+            Self::Variable(_) => Position::START,
+        }
+    }
+}
+
 impl fmt::Display for Position {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}", self.line, self.column)
@@ -111,7 +136,7 @@ impl Node {
                 event.map_err(|error| refuse((*error.marker()).into(), format!("not YAML: {}", error.info())))?;
             builder.take(event, span.start.into())?;
         }
-        Ok(builder.root.unwrap_or(Self { value: Value::Null, at: Position::START }))
+        Ok(builder.root.unwrap_or(Self { value: Value::Null, at: Position::START.into() }))
     }
 
     /// How many values and bytes of texts it has.
@@ -132,10 +157,10 @@ impl Builder {
                 Err(refuse(at, "a tag, which means nothing here: leave out the word that begins with `!`"))
             }
             Event::Scalar(text, ScalarStyle::Plain, anchor, None) if is_null(&text) && !self.expects_key() => {
-                self.add(Node { value: Value::Null, at }, anchor)
+                self.add(Node { value: Value::Null, at: at.into() }, anchor)
             }
             Event::Scalar(text, _, anchor, None) => {
-                self.add(Node { value: Value::Text(text.into_owned()), at }, anchor)
+                self.add(Node { value: Value::Text(text.into_owned()), at: at.into() }, anchor)
             }
             Event::Alias(anchor) => self.repeat(anchor, at),
             Event::SequenceStart(anchor, None) => self.begin(at, anchor, Content::List(Vec::new())),
@@ -181,7 +206,7 @@ impl Builder {
             Content::List(items) => Value::List(items),
             Content::Map(entries, _) => Value::Map(entries),
         };
-        self.add(Node { value, at }, anchor)
+        self.add(Node { value, at: at.into() }, anchor)
     }
 
     /// Puts a whole value where the next one belongs.
@@ -195,7 +220,7 @@ impl Builder {
             Some(Content::Map(entries, key)) => match (mem::take(key), node.value) {
                 (Some(key), value) => return insert(entries, key, Node { value, at: node.at }),
                 (None, Value::Text(text)) => *key = Some((text, node.at)),
-                (None, _) => return Err(refuse(node.at, "a key that is not a text")),
+                (None, _) => return Err(refuse(node.at.position(), "a key that is not a text")),
             },
         }
         Ok(())
@@ -204,7 +229,7 @@ impl Builder {
 
 fn insert(
     entries: &mut BTreeMap<String, Entry>,
-    (key, key_at): (String, Position),
+    (key, key_at): (String, Place),
     node: Node,
 ) -> Result<(), DocumentError> {
     match entries.entry(key) {
@@ -213,8 +238,11 @@ fn insert(
             Ok(())
         }
         btree_map::Entry::Occupied(first) => {
-            let (key, line) = (cargohold_oci::Excerpt::of(first.key()), first.get().key_at.line);
-            Err(refuse(key_at, format!("the key {key} a second time: line {line} has it, and only one can count")))
+            let (key, line) = (cargohold_oci::Excerpt::of(first.key()), first.get().key_at.position().line);
+            Err(refuse(
+                key_at.position(),
+                format!("the key {key} a second time: line {line} has it, and only one can count"),
+            ))
         }
     }
 }

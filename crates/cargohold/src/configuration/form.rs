@@ -5,6 +5,8 @@
 
 use std::{net::SocketAddr, ops::RangeInclusive, path::PathBuf, time::Duration};
 
+use cargohold_registry::UrlPattern;
+
 /// A way to write values of one type.
 pub(crate) trait Form: Sync {
     type Value;
@@ -30,6 +32,15 @@ pub(crate) struct Size(pub(crate) RangeInclusive<usize>);
 
 /// A length of time as Go writes it: `90s`, `1h30m`.
 pub(crate) struct Period(pub(crate) RangeInclusive<Duration>);
+
+/// As a count, or no bound at all.
+pub(crate) struct Most(pub(crate) RangeInclusive<usize>);
+
+/// Yes or no.
+pub(crate) struct Flag;
+
+/// A regular expression that addresses are compared with.
+pub(crate) struct Pattern;
 
 /// One of some words, and what each stands for.
 pub(crate) struct Choice<T: 'static>(pub(crate) &'static [(&'static str, T)]);
@@ -77,6 +88,71 @@ impl Form for Count {
 
     fn advice(&self) -> String {
         "Write it in digits alone".to_owned()
+    }
+}
+
+impl Form for Most {
+    type Value = Option<usize>;
+
+    fn read(&self, text: &str) -> Option<Option<usize>> {
+        Count(self.0.clone()).read(text).map(Some)
+    }
+
+    fn write(&self, value: &Option<usize>) -> Option<String> {
+        value.map(|value| value.to_string())
+    }
+
+    fn rule(&self) -> String {
+        Count(self.0.clone()).rule()
+    }
+
+    fn advice(&self) -> String {
+        Count(self.0.clone()).advice()
+    }
+}
+
+impl Form for Flag {
+    type Value = bool;
+
+    fn read(&self, text: &str) -> Option<bool> {
+        // As YAML 1.1 had them, which the CNCF registry reads.
+        match text.to_ascii_lowercase().as_str() {
+            "true" | "yes" | "on" => Some(true),
+            "false" | "no" | "off" => Some(false),
+            _ => None,
+        }
+    }
+
+    fn write(&self, value: &bool) -> Option<String> {
+        Some(value.to_string())
+    }
+
+    fn rule(&self) -> String {
+        "`true` or `false`".to_owned()
+    }
+
+    fn advice(&self) -> String {
+        format!("Write {}", self.rule())
+    }
+}
+
+impl Form for Pattern {
+    type Value = UrlPattern;
+
+    fn read(&self, text: &str) -> Option<UrlPattern> {
+        text.parse().ok()
+    }
+
+    fn write(&self, value: &UrlPattern) -> Option<String> {
+        Some(value.to_string())
+    }
+
+    fn rule(&self) -> String {
+        "a regular expression".to_owned()
+    }
+
+    fn advice(&self) -> String {
+        "Write one as in ^https?://([^/]+\\.)*example\\.com/".to_owned()
     }
 }
 

@@ -4,7 +4,10 @@ use std::{fmt, net::SocketAddr, path::PathBuf};
 
 use cargohold_oci::Excerpt;
 
-use super::document::{Position, Value};
+use super::{
+    document::{Place, Position, Value},
+    inherited::{Driver, Verdict},
+};
 
 /// Where something was said. Displays as compilers write it, so that editors find it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -19,6 +22,19 @@ pub(crate) enum Origin {
 
 /// How many problems are told: nobody mends more before the next try, and the wrong file has a thousand.
 const MOST_TOLD: usize = 20;
+
+/// What was found while the configuration was read, beside it.
+#[derive(Debug, Default)]
+pub(crate) struct Findings {
+    /// The file that is read.
+    pub(crate) file: Option<PathBuf>,
+    /// Whether a key that nobody knows only warns.
+    pub(crate) lenient: bool,
+    /// What stops the start.
+    pub(crate) problems: Vec<Problem>,
+    /// What was set and has no effect.
+    pub(crate) warnings: Vec<String>,
+}
 
 /// Why there is no start: all that was found, in the order of the file, then of the environment.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -44,12 +60,24 @@ pub(crate) enum Fault {
     #[error("{0}")]
     Document(String),
     #[error(
-        "version 0.1 marks a configuration of the CNCF registry (distribution), which cannot be read yet\n  \
-         Leave `version` out and write what you need with Cargohold's own keys; `cargohold serve --help` lists them"
+        "version: Cargohold's own configuration has none, and that of the CNCF registry (distribution) has 0.1\n  \
+         Leave it out, or write `version: 0.1` if this is a file of the CNCF registry"
     )]
-    Inherited,
-    #[error("version: Cargohold's own format has none\n  Leave it out")]
     Version,
+    #[error(
+        "storage: no driver is named\n  Say where the data is: `storage: {{filesystem: {{rootdirectory: /var/lib/registry}}}}`"
+    )]
+    NoDriver,
+    #[error(
+        "storage: there are two drivers, {first} and {second}\n  Leave one of them; in the environment, REGISTRY_STORAGE={second} leaves the other out"
+    )]
+    SeveralDrivers { first: Driver, second: Driver },
+    #[error("{key} is not there yet, and without it the registry would not be what was asked for\n  {advice}", key = Excerpt::of(key))]
+    NotThere { key: String, advice: &'static str },
+    #[error("{key}: the file {value} cannot be read: {reason}\n  Name a file that this user may read", value = Shown(value))]
+    SecretFile { key: String, value: Value, reason: String },
+    #[error("{key}: {reason}")]
+    Behind { key: String, reason: String },
     #[error("{key} is not a setting\n  The nearest one is {nearest}", key = Excerpt::of(key))]
     UnknownKey { key: String, nearest: String },
     #[error("{key} is one key with dots in it\n  Write each part as a level of its own, below the one before", key = Excerpt::of(.0))]
@@ -57,7 +85,7 @@ pub(crate) enum Fault {
     #[error("{section}: {value} is not a section\n  Write its keys in lines of their own below it, indented", value = Shown(value))]
     NotASection { section: String, value: Value },
     #[error("{key}: {value} is not {rule}\n  {advice}", value = Shown(value))]
-    Value { key: &'static str, value: Value, rule: String, advice: String },
+    Value { key: String, value: Value, rule: String, advice: String },
     #[error(
         "auth: it is open, and auth.htpasswd.path names those who may come in\n  \
          Leave one of the two out"
@@ -69,7 +97,7 @@ pub(crate) enum Fault {
     )]
     AnonymousAlone,
     #[error("{key}: the value is not valid UTF-8\n  Write it in UTF-8")]
-    Encoding { key: &'static str },
+    Encoding { key: String },
     #[error(
         "http.addr: other machines can reach {addr}, and auth is not set: anybody there could read and overwrite every image\n  \
          Listen on 127.0.0.1:{port}, where only this machine reaches it, or say that this is what you want: \
@@ -81,6 +109,60 @@ pub(crate) enum Fault {
 
 /// A value as a message quotes it.
 struct Shown<'v>(&'v Value);
+
+impl Findings {
+    /// Where something was said, with the file.
+    pub(crate) fn origin(&self, place: &Place) -> Origin {
+        match place {
+            Place::Document(at) => Origin::File(self.file.clone().unwrap_or_default(), Some(*at)),
+            Place::Variable(name) => Origin::Variable(name.clone()),
+        }
+    }
+
+    /// Something is wrong there.
+    pub(crate) fn wrong(&mut self, place: &Place, fault: Fault) {
+        self.problems.push(Problem { origin: self.origin(place), fault });
+    }
+
+    /// Something is wrong with the file, there or as a whole.
+    pub(crate) fn wrong_in_file(&mut self, at: Option<Position>, fault: Fault) {
+        let origin = Origin::File(self.file.clone().unwrap_or_default(), at);
+        self.problems.push(Problem { origin, fault });
+    }
+
+    /// A key that is none: a mistake in our own file, and no more than a warning elsewhere.
+    pub(crate) fn unknown(&mut self, place: &Place, key: String, nearest: String) {
+        if self.lenient || matches!(place, Place::Variable(_)) {
+            self.warn(place, &key, &format!("is not known and has no effect; the nearest one is {nearest}"));
+        } else {
+            self.wrong(place, Fault::UnknownKey { key, nearest });
+        }
+    }
+
+    /// A key of the inherited configuration that is no setting of ours.
+    pub(crate) fn without(&mut self, place: &Place, key: &str, verdict: &Verdict) {
+        let mut stop = |advice| self.wrong(place, Fault::NotThere { key: key.to_owned(), advice });
+        match verdict {
+            Verdict::Stops(advice) => stop(advice),
+            Verdict::Driver(Driver::Other(_)) => stop("Name storage.filesystem, the only driver as yet"),
+            Verdict::Warns(why) => self.warn(place, key, &format!("has no effect: {why}")),
+            Verdict::Driver(Driver::Filesystem) | Verdict::Nothing => {}
+        }
+    }
+
+    fn warn(&mut self, place: &Place, key: &str, what: &str) {
+        self.warnings.push(format!("{}: {} {what}", self.origin(place), Excerpt::of(key)));
+    }
+}
+
+/// What somebody probably meant: first by the last part of the key, since that is often right and in the wrong section.
+pub(crate) fn nearest(key: &str, known: impl Iterator<Item = &'static str>) -> &'static str {
+    // Nobody means anything by a longer one, and the cost grows with its square.
+    let key: String = key.chars().take(100).collect();
+    let last = |key: &str| key.rsplit('.').next().unwrap_or_default().to_owned();
+    let distance = |one: &str, other: &str| strsim::osa_distance(one, other);
+    known.min_by_key(|known| (distance(&last(known), &last(&key)), distance(known, &key))).unwrap_or_default()
+}
 
 impl ConfigurationError {
     /// What was found, put in order.

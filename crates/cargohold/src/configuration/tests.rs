@@ -3,7 +3,11 @@ use std::{collections::HashSet, time::Duration};
 use cargohold_registry::References;
 use proptest::{collection, prelude::*};
 
-use super::{document::Value, settings::Setting, *};
+use super::{
+    document::{Node, Place},
+    settings::Setting,
+    *,
+};
 
 const FILE: &str = "cargohold.yml";
 
@@ -45,7 +49,7 @@ validation:
     let read = read(text, &[]).unwrap();
     assert_eq!((read.addr, read.auth.open), ("127.0.0.1:1".parse().unwrap(), true));
     assert_eq!(read.root_directory, Path::new("/srv/images"));
-    let Validation { references, manifest_bytes, manifest_references, artifact_type_bytes, name_bytes } =
+    let Validation { references, manifest_bytes, manifest_references, artifact_type_bytes, name_bytes, .. } =
         read.validation;
     assert_eq!((references, manifest_bytes, manifest_references), (References::None, 1 << 20, 5));
     assert_eq!((artifact_type_bytes, name_bytes), (100, 64));
@@ -181,12 +185,12 @@ fn an_unknown_variable_warns_and_names_the_nearest() {
 }
 
 #[test]
-fn a_configuration_of_the_cncf_registry_is_refused_for_what_it_is() {
-    for text in ["version: 0.1\nlog: {level: debug}\n", "{\"version\": \"0.1\"}"] {
-        let ConfigurationError(problems) = read(text, &[]).unwrap_err();
-        assert!(matches!(problems[..], [Problem { fault: Fault::Inherited, .. }]), "{problems:?}");
+fn a_version_is_that_of_the_cncf_registry_or_none() {
+    assert!(refused("version: 2", &[]).contains("that of the CNCF registry (distribution) has 0.1"));
+    assert_eq!(read("version: null", &[]).unwrap().kind, Kind::Ours);
+    for text in ["version: 0.1\nstorage: filesystem\n", "{\"version\": \"0.1\", \"storage\": {\"filesystem\": {}}}"] {
+        assert_eq!(read(text, &[]).unwrap().kind, Kind::Inherited, "{text}");
     }
-    assert!(refused("version: 2", &[]).contains("Cargohold's own format has none"));
 }
 
 #[test]
@@ -211,13 +215,16 @@ fn a_variable_that_is_not_utf_8_is_refused() {
 #[test]
 fn every_default_is_within_its_own_bounds_and_every_key_is_one() {
     let mut keys = HashSet::new();
-    for setting in SETTINGS {
+    for setting in settings::all() {
         let key = setting.key;
         assert!(keys.insert(key), "{key} is there twice");
         assert!(key.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'.'), "{key}");
-        if let Some(default) = setting.default_text() {
+        if let Some(default) = setting.default_text(&mut Configuration::default()) {
             let mut changed = Configuration::default();
-            assert!(setting.put(&Value::Text(default), &mut changed).is_some(), "the default of {key}");
+            let mut findings = Findings::default();
+            let said = Node { value: Node::parse(&default).unwrap().value, at: Place::Variable("X".to_owned()) };
+            setting.put(key, &said, &mut changed, &mut findings);
+            assert!(findings.problems.is_empty(), "the default of {key}");
             assert_eq!(format!("{changed:?}"), format!("{:?}", Configuration::default()), "{key}");
         }
         assert!(setting.about.ends_with('.') && !setting.about.contains("  "), "{key}");
@@ -241,7 +248,7 @@ fn the_reference_page_says_what_the_settings_are() {
 #[test]
 fn help_names_every_setting_within_the_width_of_a_terminal() {
     let help = help();
-    for setting in SETTINGS {
+    for setting in settings::all() {
         assert!(help.contains(&format!("\n  {}\n      ", setting.key)), "{} is not in {help}", setting.key);
     }
     assert!(help.lines().all(|line| line.chars().count() < 80), "{help}");
@@ -283,9 +290,9 @@ proptest! {
         text in nearly_right(),
         unknown in "CARGOHOLD__[A-Z_]{0,20}|.*",
         value in ".*",
-        setting in prop::sample::select((0..SETTINGS.len()).collect::<Vec<_>>()),
+        setting in prop::sample::select((0..settings::all().count()).collect::<Vec<_>>()),
     ) {
-        let variable = Setting::variable(&SETTINGS[setting]);
+        let variable = Setting::variable(settings::all().nth(setting).unwrap());
         if let Err(error) = read(&text, &[(&unknown, &value), (&variable, &value)]) {
             prop_assert!(error.0.iter().all(|problem| !problem.to_string().contains('\0')));
         }

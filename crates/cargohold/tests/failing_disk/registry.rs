@@ -13,7 +13,7 @@ use std::{
 
 use cargohold_access::{Caller, Gate};
 use cargohold_blobs::{LocalDisk, watch::Watch};
-use cargohold_http::{Api, Limits, ServerOptions};
+use cargohold_http::{Api, ApiOptions, ServerOptions};
 use cargohold_metadata::{EnsureStore, Metadata, Timestamp};
 use cargohold_oci::{Digest, UploadId};
 use cargohold_registry::{Checking, Environment, HowToCheck, Lifetimes, Scrub, Stores, Validation};
@@ -73,7 +73,7 @@ impl Registry {
         let house = registry.clone();
         runtime.spawn(async move { house.keep_house().await });
         let gate = Gate::this_machine();
-        let api = Arc::new(Api::new(registry.clone(), gate.clone(), Limits::default(), "failing".to_owned()));
+        let api = Arc::new(Api::new(registry.clone(), gate.clone(), ApiOptions::default(), "failing".to_owned()));
         let service = move |request, connection| {
             let api = api.clone();
             async move { api.handle(request, connection).await }

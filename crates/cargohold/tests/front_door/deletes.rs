@@ -9,7 +9,7 @@ use crate::{
 
 impl Repository {
     #[track_caller]
-    fn delete(&self, of: &str) -> Response {
+    pub(crate) fn delete(&self, of: &str) -> Response {
         self.request("DELETE", of).send()
     }
 

@@ -173,13 +173,6 @@ fn a_file_that_cannot_be_read_stops_the_start() {
 }
 
 #[test]
-fn the_configuration_of_the_cncf_registry_is_known_and_not_read_yet() {
-    let said = refused_text("version: 0.1\nstorage:\n  filesystem:\n    rootdirectory: /var/lib/registry\n");
-    assert!(said.contains("settings.yml:1:10: version 0.1 marks a configuration of the CNCF registry"), "{said}");
-    assert!(said.contains("cargohold serve --help"), "{said}");
-}
-
-#[test]
 fn on_a_disk_that_is_as_full_as_it_may_become_nothing_is_pushed_and_the_rest_goes_on() {
     let registry = Registry::start();
     let repository = registry.repository();

@@ -15,7 +15,7 @@ use cargohold_blobs::{
     LocalDisk,
     watch::{self, Call, Watch},
 };
-use cargohold_http::{Api, Limits, ServerOptions};
+use cargohold_http::{Api, ApiOptions, ServerOptions};
 use cargohold_metadata::{EnsureStore, Metadata, Timestamp};
 use cargohold_oci::UploadId;
 use cargohold_registry::{Environment, Lifetimes, Registry, Scrub, Stores, Validation};
@@ -420,7 +420,7 @@ impl Process {
         let house = registry.clone();
         runtime.spawn(async move { house.keep_house().await });
         let gate = Gate::this_machine();
-        let api = Arc::new(Api::new(registry, gate, Limits::default(), "recorded".to_owned()));
+        let api = Arc::new(Api::new(registry, gate, ApiOptions::default(), "recorded".to_owned()));
         let service = move |request, connection| {
             let api = api.clone();
             async move { api.handle(request, connection).await }

@@ -15,7 +15,7 @@ use futures_util::{StreamExt, stream};
 
 use super::{Adoption, Odd, written_at};
 use crate::{
-    Error, References, distribution,
+    Error, distribution,
     put_manifest::{put_of, unexpected},
 };
 
@@ -93,7 +93,7 @@ impl Adoption<'_> {
         };
         self.check_lengths(&manifest).await?;
         // It was accepted once, and it is better to have it without something than not at all.
-        let put = put_of(name, digest, &manifest, References::None, payload.bytes, payload.pushed_at);
+        let put = put_of(name, digest, &manifest, |_| true, payload.bytes, payload.pushed_at);
         Ok(self.registry.0.metadata.run(put).await?.is_ok())
     }
 

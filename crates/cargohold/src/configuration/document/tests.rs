@@ -51,10 +51,10 @@ fn null_is_only_what_is_written_without_quotes() {
 fn everything_knows_where_it_was_written() {
     let Value::Map(top) = Node::parse("# é\nhttp:\n  'addr':   :5000\n").unwrap().value else { panic!("no map") };
     let http = &top["http"];
-    assert_eq!((http.key_at.line, http.key_at.column), (2, 1));
+    assert_eq!(http.key_at, Place::Document(Position { line: 2, column: 1 }));
     let Value::Map(below) = &http.node.value else { panic!("no map") };
-    assert_eq!((below["addr"].key_at.line, below["addr"].key_at.column), (3, 3));
-    assert_eq!((below["addr"].node.at.line, below["addr"].node.at.column), (3, 13));
+    assert_eq!(below["addr"].key_at, Place::Document(Position { line: 3, column: 3 }));
+    assert_eq!(below["addr"].node.at, Place::Document(Position { line: 3, column: 13 }));
 }
 
 #[test]
