@@ -14,7 +14,7 @@ mod durability;
 mod failing_database;
 mod flows;
 mod full_disk;
-mod images;
+pub(crate) mod images;
 mod kill_loop;
 mod metadata;
 mod operator;

@@ -4,6 +4,7 @@
 
 #![forbid(unsafe_code)]
 
+mod bench;
 mod ci;
 mod conformance;
 mod e2e;
@@ -29,6 +30,9 @@ enum Chore {
     /// Test a registry against the OCI distribution specification
     #[command(after_help = conformance::EXAMPLES)]
     Conformance(conformance::Options),
+    /// Measure what the server costs, side by side with others
+    #[command(after_help = bench::EXAMPLES)]
+    Bench(bench::Options),
     /// Let libFuzzer look for inputs that break the parsers
     #[command(after_help = fuzz::EXAMPLES)]
     Fuzz(fuzz::Options),
@@ -41,6 +45,7 @@ Examples:
   cargo xtask e2e                 everything, installing what is missing (Debian, as root)
   cargo xtask e2e kill-loop       one group of flows
   cargo xtask conformance         the server against the distribution specification
+  cargo xtask bench               what it costs, beside other registries
   cargo xtask fuzz                the parsers with inputs that nobody thought of
   cargo xtask ci                  what must pass before a change lands";
 
@@ -48,6 +53,7 @@ fn main() -> ExitCode {
     let outcome = match CommandLine::parse().chore {
         Chore::E2e(options) => e2e::run(&options),
         Chore::Conformance(options) => conformance::run(&options),
+        Chore::Bench(options) => bench::run(&options),
         Chore::Fuzz(options) => fuzz::run(&options),
         Chore::Ci => ci::run(),
     };

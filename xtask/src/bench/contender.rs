@@ -1,0 +1,199 @@
+//! The servers that are compared: how each is started, what it has, and where it serves it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+
+use super::usage::Processes;
+use super::wire::Wire;
+use crate::e2e::command::find;
+use crate::e2e::scratch::Scratch;
+use crate::e2e::service::{Recipe, Service};
+
+const START_LIMIT: Duration = Duration::from_mins(1);
+
+/// Who takes part.
+#[derive(Debug)]
+pub(crate) enum Kind {
+    Ours(PathBuf),
+    Nginx,
+    /// A plain loop, the limit of pushes.
+    Receiver,
+    DockerRegistry,
+    Distribution(Option<PathBuf>),
+    Zot(Option<PathBuf>),
+    Olareg(Option<PathBuf>),
+}
+
+/// What it can be asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// Everything that a registry does.
+    Registry,
+    /// Files, by their path.
+    Files,
+    /// To take bytes.
+    Receiver,
+}
+
+/// One that runs.
+#[derive(Debug)]
+pub(crate) struct Contender {
+    name: &'static str,
+    pub(crate) role: Role,
+    pub(crate) address: String,
+    /// Where it takes its files from, if that is what it does.
+    pub(crate) root: PathBuf,
+    service: Service,
+}
+
+impl Kind {
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Ours(_) => "cargohold",
+            Self::Nginx => "nginx (limit)",
+            Self::Receiver => "plain loop (limit)",
+            Self::DockerRegistry => "docker-registry",
+            Self::Distribution(_) => "distribution",
+            Self::Zot(_) => "zot",
+            Self::Olareg(_) => "olareg",
+        }
+    }
+
+    fn role(&self) -> Role {
+        match self {
+            Self::Nginx => Role::Files,
+            Self::Receiver => Role::Receiver,
+            _ => Role::Registry,
+        }
+    }
+
+    /// The program, if it is there.
+    fn program(&self) -> Option<PathBuf> {
+        match self {
+            Self::Ours(program) => Some(program.clone()),
+            Self::Receiver => std::env::current_exe().ok(),
+            Self::Nginx => find("nginx"),
+            Self::DockerRegistry => find("docker-registry"),
+            Self::Distribution(program) | Self::Zot(program) | Self::Olareg(program) => program.clone(),
+        }
+    }
+
+    /// Its arguments; what it reads is written into `folder` first.
+    fn arguments(&self, folder: &Path, port: u16) -> Result<Vec<String>> {
+        let address = format!("127.0.0.1:{port}");
+        let data = folder.join("data");
+        fs::create_dir_all(&data)?;
+        let file = folder.join("settings");
+        let path = file.display().to_string();
+        let arguments: Vec<String> = match self {
+            Self::Ours(_) => {
+                let settings = format!(
+                    "http: {{addr: '{address}', limits: {{requests: 100000}}}}\nstorage: {{filesystem: {{rootdirectory: '{}'}}}}\n",
+                    data.display()
+                );
+                fs::write(&file, settings)?;
+                vec!["serve".into(), path]
+            }
+            Self::Receiver => vec!["bench".into(), "--receive".into()],
+            Self::Nginx => {
+                fs::write(&file, nginx(folder, &data, port))?;
+                vec!["-c".into(), path]
+            }
+            Self::DockerRegistry | Self::Distribution(_) => {
+                let settings = serde_json::json!({
+                    "version": "0.1",
+                    "log": { "level": "error", "accesslog": { "disabled": true } },
+                    "storage": { "filesystem": { "rootdirectory": data }, "delete": { "enabled": true } },
+                    "http": { "addr": address },
+                });
+                // JSON is YAML.
+                fs::write(&file, settings.to_string())?;
+                vec!["serve".into(), path]
+            }
+            Self::Zot(_) => {
+                let settings = serde_json::json!({
+                    "storage": { "rootDirectory": data, "dedupe": true, "gc": false },
+                    "http": { "address": "127.0.0.1", "port": port.to_string() },
+                    "log": { "level": "error" },
+                });
+                let file = file.with_extension("json");
+                fs::write(&file, settings.to_string())?;
+                vec!["serve".into(), file.display().to_string()]
+            }
+            Self::Olareg(_) => [
+                "serve",
+                "--dir",
+                &data.display().to_string(),
+                "--store-type",
+                "dir",
+                "--port",
+                &port.to_string(),
+                "--verbosity",
+                "error",
+            ]
+            .map(str::to_owned)
+            .into(),
+        };
+        Ok(arguments)
+    }
+}
+
+impl Contender {
+    /// Starts it on a folder of its own; none if its program is not there.
+    pub(crate) fn start(kind: &Kind, scratch: &Scratch) -> Result<Option<Self>> {
+        let Some(program) = kind.program() else { return Ok(None) };
+        let folder = scratch.folder(&kind.name().replace([' ', '(', ')'], ""))?;
+        let port = free_port()?;
+        let log = folder.join("log");
+        let variables = if matches!(kind, Kind::Ours(_)) { vec![("RUST_LOG".into(), "warn".into())] } else { vec![] };
+        let recipe = Recipe {
+            name: kind.name(),
+            program,
+            arguments: kind.arguments(&folder, port)?,
+            variables,
+            user: None,
+            log: log.clone(),
+        };
+        let mut service = recipe.start()?;
+        let address = service.wait_until(START_LIMIT, || {
+            let told = || Some(fs::read_to_string(&log).ok()?.lines().next()?.strip_prefix("http://")?.to_owned());
+            let address = if kind.role() == Role::Receiver { told()? } else { format!("127.0.0.1:{port}") };
+            Wire::connect(&address).is_ok().then_some(address)
+        })?;
+        Ok(Some(Self { name: kind.name(), role: kind.role(), address, root: folder.join("data"), service }))
+    }
+
+    pub(crate) fn name(&self) -> &'static str {
+        self.name
+    }
+
+    pub(crate) fn processes(&self) -> Processes {
+        Processes(self.service.process_id())
+    }
+
+    pub(crate) fn connect(&self) -> Result<Wire> {
+        Wire::connect(&self.address).with_context(|| format!("{}:\n{}", self.name, self.service.tail()))
+    }
+
+    pub(crate) fn stop(&mut self) -> Result<()> {
+        self.service.stop().map(drop)
+    }
+}
+
+/// As somebody sets it up who wants files to be served fast, with one process that works.
+fn nginx(folder: &Path, data: &Path, port: u16) -> String {
+    let (folder, data) = (folder.display(), data.display());
+    format!(
+        "daemon off;\nuser root;\nworker_processes 1;\npid {folder}/pid;\nerror_log {folder}/log warn;\n\
+         events {{ worker_connections 4096; }}\n\
+         http {{\n  access_log off;\n  sendfile on;\n  tcp_nopush on;\n  keepalive_requests 100000000;\n  open_file_cache max=1000;\n\
+           server {{ listen 127.0.0.1:{port}; root {data}; }}\n}}\n"
+    )
+}
+
+fn free_port() -> Result<u16> {
+    Ok(std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+}
