@@ -7,6 +7,8 @@
 mod bench;
 mod ci;
 mod conformance;
+#[cfg(test)]
+mod documents;
 mod e2e;
 mod fuzz;
 
