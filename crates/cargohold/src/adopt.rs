@@ -14,12 +14,10 @@ use serde_json::{Value, json};
 use crate::{
     configuration::Configuration,
     data_folder::{self, DataFolder},
+    exit_status::ExitStatus,
     management, open,
     show::{self, Bar},
 };
-
-/// Something was left out that somebody should look at.
-const LEFT_OUT: u8 = 3;
 
 /// What is adopted.
 #[derive(Debug, Args)]
@@ -56,7 +54,8 @@ pub(crate) fn run(adopt: &Adopt) -> anyhow::Result<ExitCode> {
     })?;
     progress.bar.end();
     show::line(&if adopt.json { in_json(&adopted, &other).to_string() } else { told(&adopted, &other, adopt.verify) });
-    Ok(if adopted.left_out == 0 { ExitCode::SUCCESS } else { ExitCode::from(LEFT_OUT) })
+    let left = if adopted.left_out == 0 { ExitStatus::Done } else { ExitStatus::LookAtIt };
+    Ok(left.into())
 }
 
 /// The folder as the facts name it, which must be another registry's.

@@ -3,7 +3,7 @@
 use std::{
     fs::{DirBuilder, File, OpenOptions, TryLockError},
     io::{self, Write},
-    os::unix::fs::DirBuilderExt,
+    os::unix::fs::{DirBuilderExt, MetadataExt},
     path::{Path, PathBuf},
 };
 
@@ -64,7 +64,14 @@ impl DataFolder {
 /// Fails unless a registry keeps its data in the folder.
 pub(crate) fn require(folder: &Path) -> anyhow::Result<()> {
     refuse_others(folder)?;
-    if !database(folder).exists() {
+    let found = database(folder).try_exists().with_context(|| {
+        let owner = folder.metadata().map_or_else(|_| "its owner".to_owned(), |found| format!("'#{}'", found.uid()));
+        format!(
+            "cannot look into the data folder {}\n  It is its owner's alone: try again as that user, as in sudo -u {owner} cargohold ...",
+            folder.display()
+        )
+    })?;
+    if !found {
         bail!(
             "there is no registry's data in {}\n  Name its configuration with --config, or its folder with \
              CARGOHOLD__STORAGE__FILESYSTEM__ROOTDIRECTORY",

@@ -19,13 +19,12 @@ use serde_json::{Value, json};
 use crate::{
     configuration::Configuration,
     data_folder,
+    exit_status::ExitStatus,
     management::{self, Operator},
     open,
     show::{self, Bar},
 };
 
-/// Bytes of blobs were missing.
-const LOST: u8 = 3;
 /// How long bytes that are deleted meanwhile stay.
 const KEEP_SECONDS: u32 = 24 * 60 * 60;
 /// The file beside the tree that says how far the export is.
@@ -71,7 +70,8 @@ pub(crate) fn run(export: &Export) -> anyhow::Result<ExitCode> {
     let folder = target.finish()?;
     progress.bar.end();
     show::line(&if export.json { in_json(&exported, &folder).to_string() } else { told(&exported, &folder) });
-    Ok(if exported.lost == 0 { ExitCode::SUCCESS } else { ExitCode::from(LOST) })
+    let status = if exported.lost == 0 { ExitStatus::Done } else { ExitStatus::LookAtIt };
+    Ok(status.into())
 }
 
 /// The folder that is written to, which is this process's own until it is dropped.

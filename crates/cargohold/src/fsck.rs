@@ -8,12 +8,10 @@ use serde_json::{Value, json};
 
 use crate::{
     data_folder::{self, DataFolder},
+    exit_status::ExitStatus,
     management, open,
     show::{self, Bar},
 };
-
-/// What is left to be done by somebody.
-const PROBLEMS: u8 = 3;
 
 /// How the check goes about it.
 #[derive(Debug, Args)]
@@ -56,7 +54,8 @@ pub(crate) fn run(fsck: &Fsck) -> anyhow::Result<ExitCode> {
     progress.bar.end();
     show::line(&if fsck.json { in_json(&checked).to_string() } else { told(&checked, fsck) });
     let left = if fsck.repair { checked.lasting } else { checked.problems };
-    Ok(if left == 0 { ExitCode::SUCCESS } else { ExitCode::from(PROBLEMS) })
+    let status = if left == 0 { ExitStatus::Done } else { ExitStatus::LookAtIt };
+    Ok(status.into())
 }
 
 /// What is seen while it runs: problems as they are found, and a bar where somebody looks.

@@ -5,13 +5,19 @@
 mod adopt;
 mod backup;
 mod banner;
+#[cfg(test)]
+mod command_line_tests;
+mod completions;
 mod config;
 mod configuration;
 mod data_folder;
 mod doors;
+mod exit_status;
 mod export;
 mod fsck;
+mod inherited_arguments;
 mod logging;
+mod man;
 mod management;
 mod management_socket;
 mod open;
@@ -26,16 +32,31 @@ use std::{path::PathBuf, process::ExitCode};
 use adopt::Adopt;
 use backup::Backup;
 use clap::{Parser, Subcommand};
+use completions::Completions;
 use config::ConfigCommand;
+use exit_status::ExitStatus;
 use export::Export;
 use fsck::Fsck;
+use inherited_arguments::GarbageCollect;
+use man::ManPages;
 use repository::RepositoryCommand;
 use restore::Restore;
 use sweep::SweepCommand;
 
 /// A container registry in one program.
 #[derive(Debug, Parser)]
-#[command(name = "cargohold", version, arg_required_else_help = true, propagate_version = true)]
+#[command(
+    name = "cargohold",
+    version,
+    arg_required_else_help = true,
+    propagate_version = true,
+    after_help = "Examples:
+  cargohold serve
+  cargohold serve --help
+  cargohold repository undelete team/app:v1
+
+https://github.com/cargohold/cargohold/tree/main/docs tells more."
+)]
 struct CommandLine {
     #[command(subcommand)]
     command: Command,
@@ -53,7 +74,12 @@ enum Command {
         file: Option<PathBuf>,
     },
     /// Check a configuration, show what it comes to, or write an example of one
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "Examples:
+  cargohold config check config.yml
+  cargohold config show --resolved config.yml"
+    )]
     Config(ConfigCommand),
     /// Serve what another registry has, from where it lies
     ///
@@ -82,13 +108,19 @@ its path and what it means.")]
     #[command(after_help = "Examples:
   cargohold export /srv/registry
   cargohold export --copy /mnt/disk/registry
-  REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY=/srv/registry registry serve config.yml
+  export REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY=/srv/registry
+  registry serve config.yml
 
 Exit status: 0 if all was exported, 1 if it could not be done, 3 if bytes of
 blobs are missing, which is told.")]
     Export(Export),
     /// Delete repositories, and bring back what was deleted
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "Examples:
+  cargohold repository delete team/app
+  cargohold repository undelete team/app:v1"
+    )]
     Repository(RepositoryCommand),
     /// Copy the facts while the server runs: which repositories, tags, manifests and blobs there are
     ///
@@ -118,8 +150,27 @@ Exit status: 0 if all is well or was put right, 1 if it could not be done,
 3 if something is wrong.")]
     Fsck(Fsck),
     /// See what waits to be deleted
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "Examples:
+  cargohold sweep status"
+    )]
     Sweep(SweepCommand),
+    /// Write what a shell needs to complete commands and options
+    #[command(after_help = "Examples:
+  cargohold completions bash > /etc/bash_completion.d/cargohold
+  cargohold completions fish > ~/.config/fish/completions/cargohold.fish
+  cargohold completions zsh > /usr/local/share/zsh/site-functions/_cargohold")]
+    Completions(Completions),
+    /// Write the manual pages
+    ///
+    /// One for each command, cargohold.1 and so on.
+    #[command(after_help = "Examples:
+  cargohold man /usr/local/share/man/man1")]
+    Man(ManPages),
+    /// Do nothing: the server collects garbage by itself
+    #[command(hide = true, disable_help_flag = true)]
+    GarbageCollect(GarbageCollect),
 }
 
 const SERVE_HELP: &str = "
@@ -150,7 +201,7 @@ Exit status: 0 after a stop that was asked for, 1 if it could not start or go
 on, 2 if the command line is wrong, 130 after being told twice to stop.";
 
 fn main() -> ExitCode {
-    let ended = match CommandLine::parse().command {
+    let ended = match CommandLine::parse_from(inherited_arguments::translated(std::env::args_os())).command {
         Command::Serve { file } => serve::run(file.as_deref(), std::env::vars_os()).map(done),
         Command::Config(command) => config::run(&command),
         Command::Adopt(adopt) => adopt::run(&adopt),
@@ -160,16 +211,22 @@ fn main() -> ExitCode {
         Command::Restore(restore) => restore::run(&restore).map(done),
         Command::Fsck(fsck) => fsck::run(&fsck),
         Command::Sweep(command) => sweep::run(&command).map(done),
+        Command::Completions(completions) => completions::run(&completions).map(done),
+        Command::Man(pages) => man::run(&pages).map(done),
+        Command::GarbageCollect(_) => {
+            inherited_arguments::garbage_collect();
+            Ok(ExitStatus::Done.into())
+        }
     };
     match ended {
         Ok(status) => status,
         Err(error) => {
             eprintln!("cargohold: {error:#}");
-            ExitCode::FAILURE
+            ExitStatus::Failed.into()
         }
     }
 }
 
 fn done((): ()) -> ExitCode {
-    ExitCode::SUCCESS
+    ExitStatus::Done.into()
 }

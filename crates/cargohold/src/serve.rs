@@ -19,7 +19,8 @@ use tokio::{
 use uuid::Uuid;
 
 use crate::{
-    banner::Banner, configuration::Configuration, data_folder::DataFolder, doors, logging, management_socket, open,
+    banner::Banner, configuration::Configuration, data_folder::DataFolder, doors, exit_status::ExitStatus, logging,
+    management_socket, open,
 };
 
 /// Runs the registry until it is told to stop, with the settings of the file, if one is named, and of the environment.
@@ -138,7 +139,7 @@ fn stop_asked_for() -> anyhow::Result<impl Future<Output = ()>> {
         tracing::info!("stopping once running requests are done; ask again to stop at once");
         tokio::spawn(async move {
             asked().await;
-            std::process::exit(130);
+            std::process::exit(ExitStatus::StoppedAtOnce.code().into());
         });
     })
 }

@@ -21,6 +21,7 @@ mod bad_clients;
 mod blobs_pull;
 mod catalog;
 mod chunks;
+mod command_line;
 mod config;
 mod deletes;
 mod digests;
