@@ -1,5 +1,7 @@
 //! What can go wrong with the database, by what the caller can do about it.
 
+use std::fmt;
+
 use rusqlite::ErrorCode;
 
 /// Why a read or a transaction gave no answer. Of a transaction nothing has happened then, unless it is
@@ -10,15 +12,8 @@ pub enum Error {
     #[error("no space left on device for the database")]
     NoSpace,
     /// The database was written by a newer Cargohold: use that one.
-    #[error(
-        "the database has schema {found}, this program knows schemas up to {known}: start the newer Cargohold that wrote it"
-    )]
-    NewerSchema {
-        /// The newest schema version that the database has.
-        found: i64,
-        /// The newest one that this program knows.
-        known: i64,
-    },
+    #[error(transparent)]
+    NewerSchema(NewerSchema),
     /// The database was written by an older Cargohold, and only a server brings it up to date.
     #[error(
         "the database has schema {found}, this program needs {known}: start the server once, it brings it up to date"
@@ -63,6 +58,35 @@ pub enum Error {
     #[error("the database server failed")]
     Server(#[source] tokio_postgres::Error),
 }
+
+/// A database that a newer Cargohold has brought to its own schema.
+#[derive(Debug, PartialEq, Eq)]
+pub struct NewerSchema {
+    /// The newest schema version that the database has.
+    pub found: i64,
+    /// The newest one that this program knows.
+    pub known: usize,
+    /// The version of Cargohold that brought it there, if it was written down.
+    pub by: Option<String>,
+}
+
+impl fmt::Display for NewerSchema {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { found, known, by } = self;
+        let own = env!("CARGO_PKG_VERSION");
+        write!(
+            f,
+            "the database has schema {found}, and this is Cargohold {own}, which knows schemas up to {known}\n  "
+        )?;
+        match by {
+            Some(by) => write!(f, "Start Cargohold {by}, which brought it there, or a newer one; ")?,
+            None => write!(f, "Start the newer Cargohold that wrote it; ")?,
+        }
+        write!(f, "or restore a backup from before the upgrade")
+    }
+}
+
+impl std::error::Error for NewerSchema {}
 
 impl Error {
     pub(crate) fn impossible(what: &'static str, value: impl std::fmt::Debug) -> Self {

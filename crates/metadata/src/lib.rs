@@ -46,7 +46,7 @@ pub use adopt::{
 pub use backups::{PutOffDeletions, RecordBackup};
 pub use blobs::{BlobCopy, DeleteBlob, DeletedBlob, RenewLink};
 pub use check::{CheckedObject, CheckedPayload, CheckedSession, DiscardUnnamed, MarkFound, MarkVerified};
-pub use error::Error;
+pub use error::{Error, NewerSchema};
 pub use export::{LinkedBlob, PushedManifest, TaggedManifest};
 pub use ids::{BlobId, ManifestId, ObjectId, PayloadId, RepositoryId, StoreId};
 pub use manifests::{

@@ -2,7 +2,7 @@
 
 use rusqlite::OptionalExtension;
 
-use crate::{Error, Timestamp, statement::statements};
+use crate::{Error, NewerSchema, Timestamp, statement::statements};
 
 /// A step of the schema: its file's name and its text.
 pub type Migration = (&'static str, &'static str);
@@ -31,7 +31,28 @@ pub const MIGRATIONS_TABLE: &str = "
 
 statements! {
     NEWEST_VERSION = "select coalesce(max(version), 0) from schema_migrations";
+    NEWEST_NAME = "select name from schema_migrations order by version desc limit 1";
     RECORD_MIGRATION = "insert into schema_migrations (version, name, applied_at) values ($1, $2, $3)";
+}
+
+/// Between a step's file and the program that applied it.
+const BY: &str = " by Cargohold ";
+
+/// What is recorded of a step: its file, and the program that applied it. So an older program, which knows nothing of the step, can
+/// tell which one reads the database.
+pub(crate) fn recorded(name: &str) -> String {
+    format!("{name}{BY}{}", env!("CARGO_PKG_VERSION"))
+}
+
+/// A database that this program cannot read, whose newest step is recorded so.
+pub(crate) fn newer(found: i64, known: usize, recorded: &str) -> Error {
+    let by = recorded.split_once(BY).map(|(_, version)| version.chars().take(40).collect());
+    Error::NewerSchema(NewerSchema { found, known, by })
+}
+
+fn newer_sqlite(connection: &rusqlite::Connection, found: i64) -> Result<(), Error> {
+    let name: String = connection.query_row(NEWEST_NAME.sqlite, [], |row| row.get(0))?;
+    Err(newer(found, SQLITE.len(), &name))
 }
 
 /// Fails unless a database has a schema of this or an earlier program.
@@ -40,7 +61,7 @@ pub(crate) fn check_copy(connection: &rusqlite::Connection) -> Result<(), Error>
     let known = i64::try_from(SQLITE.len()).unwrap_or(i64::MAX);
     match found {
         1.. if found <= known => Ok(()),
-        1.. => Err(Error::NewerSchema { found, known }),
+        1.. => newer_sqlite(connection, found),
         _ => Err(Error::Damaged("it has no schema".to_owned())),
     }
 }
@@ -51,7 +72,7 @@ pub(crate) fn check_sqlite(connection: &rusqlite::Connection) -> Result<(), Erro
     let known = i64::try_from(SQLITE.len()).unwrap_or(i64::MAX);
     match found {
         _ if found == known => Ok(()),
-        _ if found > known => Err(Error::NewerSchema { found, known }),
+        _ if found > known => newer_sqlite(connection, found),
         _ => Err(Error::OlderSchema { found, known }),
     }
 }
@@ -61,21 +82,19 @@ pub(crate) fn migrate_sqlite(connection: &mut rusqlite::Connection, now: Timesta
     let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
     transaction.execute_batch(MIGRATIONS_TABLE)?;
     let found: i64 = transaction.query_row(NEWEST_VERSION.sqlite, [], |row| row.get(0)).optional()?.unwrap_or(0);
-    for (version, (name, ddl)) in pending(SQLITE, found)? {
+    let Some(steps) = pending(SQLITE, found) else { return newer_sqlite(&transaction, found) };
+    for (version, (name, ddl)) in steps {
         transaction.execute_batch(ddl)?;
-        transaction.execute(RECORD_MIGRATION.sqlite, (version, name, now.micros()))?;
+        transaction.execute(RECORD_MIGRATION.sqlite, (version, recorded(name), now.micros()))?;
     }
     Ok(transaction.commit()?)
 }
 
-/// The steps that a database lacks whose newest version is `found`, each with its version.
+/// The steps that a database lacks whose newest version is `found`, each with its version; none of it if that is not ours.
 pub(crate) fn pending(
     steps: &'static [Migration],
     found: i64,
-) -> Result<impl Iterator<Item = (i64, &'static Migration)>, Error> {
-    let applied = usize::try_from(found).map_err(|_| Error::impossible("schema version", found))?;
-    if applied > steps.len() {
-        return Err(Error::NewerSchema { found, known: i64::try_from(steps.len()).unwrap_or(i64::MAX) });
-    }
-    Ok((1i64..).zip(steps).skip(applied))
+) -> Option<impl Iterator<Item = (i64, &'static Migration)>> {
+    let applied = usize::try_from(found).ok().filter(|applied| *applied <= steps.len())?;
+    Some((1i64..).zip(steps).skip(applied))
 }

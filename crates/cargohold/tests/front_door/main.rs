@@ -52,5 +52,6 @@ mod start;
 mod stop;
 mod strangers;
 mod tags;
+mod upgrades;
 mod uploads;
 mod writers;

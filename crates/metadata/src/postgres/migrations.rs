@@ -5,7 +5,7 @@ use deadpool_postgres::Object;
 use crate::{
     Error, Timestamp,
     connection::{Row, Value},
-    schema::{MIGRATIONS_TABLE, NEWEST_VERSION, POSTGRES, RECORD_MIGRATION, pending},
+    schema::{MIGRATIONS_TABLE, NEWEST_NAME, NEWEST_VERSION, POSTGRES, RECORD_MIGRATION, newer, pending, recorded},
 };
 
 /// Held by the one process that migrates; each schema of a database has its own.
@@ -23,9 +23,15 @@ pub(super) async fn migrate(client: &mut Object, now: Timestamp) -> Result<(), E
     transaction.batch_execute(DO_NOT_HOLD_UP).await?;
     transaction.batch_execute(MIGRATIONS_TABLE).await?;
     let found = transaction.query_one(NEWEST_VERSION.postgres, &[]).await?;
-    for (version, (name, ddl)) in pending(POSTGRES, Row::Postgres(&found).integer(0)?)? {
+    let found = Row::Postgres(&found).integer(0)?;
+    let Some(steps) = pending(POSTGRES, found) else {
+        let name = transaction.query_one(NEWEST_NAME.postgres, &[]).await?;
+        return Err(newer(found, POSTGRES.len(), Row::Postgres(&name).text(0)?));
+    };
+    for (version, (name, ddl)) in steps {
         transaction.batch_execute(ddl).await?;
-        let step = [Value::Integer(version), (*name).into(), now.into()];
+        let name = recorded(name);
+        let step = [Value::Integer(version), name.as_str().into(), now.into()];
         transaction.execute(RECORD_MIGRATION.postgres, &[&step[0], &step[1], &step[2]]).await?;
     }
     Ok(transaction.commit().await?)

@@ -65,9 +65,22 @@ async fn a_database_is_opened_again_with_what_it_had_and_new_ids() {
 #[tokio::test]
 async fn a_database_of_a_newer_program_is_refused() {
     let facts = Facts::new().await;
-    facts.database.execute("insert into schema_migrations values (99, 'later.sql', 0)");
-    let refused = facts.database.open().await.unwrap_err();
-    assert!(matches!(refused, Error::NewerSchema { found: 99, .. }), "{refused}");
+    for (name, by) in [("later.sql by Cargohold 7.8.9", Some("7.8.9")), ("later.sql", None)] {
+        facts.database.execute(&format!(
+            "delete from schema_migrations where version = 99; insert into schema_migrations values (99, '{name}', 0)"
+        ));
+        let refused = facts.database.open().await.unwrap_err();
+        let Error::NewerSchema(newer) = &refused else { panic!("{refused}") };
+        assert_eq!((newer.found, newer.by.as_deref()), (99, by));
+    }
+}
+
+#[tokio::test]
+async fn each_step_says_which_program_applied_it() {
+    let facts = Facts::new().await;
+    let steps = facts.ask("select name from schema_migrations order by version");
+    let by = concat!(".sql by Cargohold ", env!("CARGO_PKG_VERSION"));
+    assert!(steps.len() == schema::SQLITE.len() && steps.iter().all(|step| step.ends_with(by)), "{steps:?}");
 }
 
 #[tokio::test]
