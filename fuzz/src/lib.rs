@@ -9,6 +9,7 @@
 pub mod authorization;
 pub mod conditional;
 pub mod digest;
+pub mod forwarded;
 mod input;
 pub mod manifest;
 pub mod path;
@@ -24,10 +25,11 @@ pub mod upload_headers;
 pub type Check = fn(&[u8]);
 
 /// Every target by its name, which its program, its corpus and its dictionary have too.
-pub const TARGETS: [(&str, Check); 11] = [
+pub const TARGETS: [(&str, Check); 12] = [
     ("authorization", authorization::check),
     ("conditional", conditional::check),
     ("digest", digest::check),
+    ("forwarded", forwarded::check),
     ("manifest", manifest::check),
     ("path", path::check),
     ("query", query::check),

@@ -30,7 +30,7 @@ use std::{
     time::Duration,
 };
 
-use cargohold_http::{Limits, Pages, Rules, ServerOptions};
+use cargohold_http::{Limits, Pages, Rules, ServerOptions, SiteOptions};
 use cargohold_registry::{Lifetimes, Platforms, Scrub, UrlPattern, Urls, Validation};
 
 use layers::Layers;
@@ -77,6 +77,8 @@ pub(crate) struct Configuration {
     pub(crate) limits: Limits,
     /// How connections are treated.
     pub(crate) server: ServerOptions,
+    /// Where it is, as its clients see it.
+    pub(crate) site: SiteOptions,
     /// What was set and has no effect, for the log.
     pub(crate) warnings: Vec<String>,
     /// Who said which setting.
@@ -146,6 +148,7 @@ impl Default for Configuration {
             scrub: Scrub::default(),
             limits: Limits::default(),
             server: ServerOptions::default(),
+            site: SiteOptions::default(),
             warnings: Vec::new(),
             origins: Vec::new(),
         }

@@ -1,6 +1,9 @@
 //! One line for each request, written when its last byte is gone.
 
-use std::{net::SocketAddr, time::Instant};
+use std::{
+    net::{IpAddr, SocketAddr},
+    time::Instant,
+};
 
 use http::{HeaderMap, Method, Response, header};
 
@@ -10,6 +13,8 @@ use crate::{Body, headers};
 pub(crate) struct Entry {
     id: String,
     peer: SocketAddr,
+    /// Whose request the peer passes on, if it does.
+    client: Option<IpAddr>,
     method: Method,
     target: String,
     agent: String,
@@ -17,11 +22,19 @@ pub(crate) struct Entry {
 }
 
 impl Entry {
-    pub(crate) fn new(id: String, peer: SocketAddr, method: &Method, uri: &http::Uri, request: &HeaderMap) -> Self {
+    pub(crate) fn new(
+        id: String,
+        peer: SocketAddr,
+        client: IpAddr,
+        method: &Method,
+        uri: &http::Uri,
+        request: &HeaderMap,
+    ) -> Self {
         // Visible ASCII only and bounded: what a stranger sends cannot forge or flood a log.
         let agent: String = headers::text(request, header::USER_AGENT).unwrap_or("-").chars().take(200).collect();
         let target = uri.path_and_query().map_or("-", |target| target.as_str()).chars().take(1000).collect();
-        Self { id, peer, method: method.clone(), target, agent, began: Instant::now() }
+        let client = Some(client).filter(|client| *client != peer.ip());
+        Self { id, peer, client, method: method.clone(), target, agent, began: Instant::now() }
     }
 
     /// Has the response write the line once it was sent or given up, and drop what is to be kept until then.
@@ -33,6 +46,7 @@ impl Entry {
                     target: "access",
                     id = self.id,
                     peer = %self.peer,
+                    client = self.client.map(tracing::field::display),
                     status,
                     bytes = outcome.bytes,
                     complete = outcome.complete,

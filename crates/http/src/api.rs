@@ -1,12 +1,15 @@
 //! The registry API: every path and method that it has, and who handles it.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    net::IpAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use cargohold_access::{Delete, Gate, Provenance, Pull, Push};
-use cargohold_oci::Path;
+use cargohold_oci::{Path, PathError};
 use cargohold_registry::Registry;
 use http::{Method, Request, Response, header};
 use hyper::body::{Body as _, Incoming};
@@ -14,8 +17,7 @@ use tracing::Instrument;
 
 use crate::{
     Body, Limits, Pages, Rules, access_log, blobs, catalog,
-    challenge::{self, Site},
-    discover,
+    challenge, discover,
     error::ApiError,
     headers,
     in_flight::{InFlight, Place},
@@ -25,6 +27,7 @@ use crate::{
     request_body::RequestBody,
     request_head, root,
     server::ConnectionInfo,
+    site::{Site, SiteOptions},
     tags, token, uploads,
 };
 
@@ -37,6 +40,8 @@ pub struct ApiOptions {
     pub rules: Rules,
     /// How long the pages of lists are.
     pub pages: Pages,
+    /// Where it is, as its clients see it.
+    pub site: SiteOptions,
 }
 
 /// The API of one registry.
@@ -61,16 +66,17 @@ impl Api {
     /// Answers one request. Whatever happens is an answer.
     pub async fn handle(&self, request: Request<Incoming>, connection: ConnectionInfo) -> Response<Body> {
         let id = format!("{}-{}", self.instance, self.requests.fetch_add(1, Ordering::Relaxed));
+        let peer = connection.peer;
+        let client = self.options.site.client(peer.ip(), request.headers());
         let entry =
-            access_log::Entry::new(id.clone(), connection.peer, request.method(), request.uri(), request.headers());
+            access_log::Entry::new(id.clone(), peer, client, request.method(), request.uri(), request.headers());
         let span = tracing::info_span!("request", id);
         let head = request.method() == Method::HEAD;
         let activity = connection.activity.clone();
-        // What it takes to ask for credentials, where somebody may lack any.
-        let challenge = self.gate.challenge().map(|challenge| (challenge, Site::of(&request)));
-        let (answer, place) = self.admit(request, connection).instrument(span.clone()).await;
-        let answer = answer.map_err(|error| match &challenge {
-            Some((challenge, site)) => challenge::ask(error, *challenge, site),
+        let site = self.options.site.site(&request, &connection);
+        let (answer, place) = self.admit(request, connection, client, &site).instrument(span.clone()).await;
+        let answer = answer.map_err(|error| match self.gate.challenge() {
+            Some(challenge) => challenge::ask(error, challenge, &site),
             None => error,
         });
         let mut response = span.in_scope(|| answer.unwrap_or_else(ApiError::into_response));
@@ -81,6 +87,7 @@ impl Api {
             // Said, so that the client sends its next request on another connection instead of into a closed one.
             response.headers_mut().insert(header::CONNECTION, headers::CLOSE);
         }
+        site.lead_on(response.headers_mut());
         response.headers_mut().insert(headers::API_VERSION, headers::REGISTRY_2);
         response.headers_mut().insert(headers::REQUEST_ID, headers::value(id));
         entry.follow(response, place)
@@ -91,14 +98,16 @@ impl Api {
         &self,
         request: Request<Incoming>,
         connection: ConnectionInfo,
+        client: IpAddr,
+        site: &Site,
     ) -> (Result<Response<Body>, ApiError>, Option<Place>) {
         if let Err(long) = request_head::check(&request, connection.max_head) {
             return (Err(long), None);
         }
         let request =
             request.map(|body| RequestBody::new(body, self.options.limits.stall, connection.activity.clone()));
-        match self.in_flight.enter(connection.peer.ip()).await {
-            Ok(place) => (self.route(request, connection).await, Some(place)),
+        match self.in_flight.enter(client).await {
+            Ok(place) => (self.route(request, connection, site).await, Some(place)),
             Err(too_many) => (Err(ApiError::too_many_requests(too_many.to_string(), too_many.pause)), None),
         }
     }
@@ -107,17 +116,19 @@ impl Api {
         &self,
         request: Request<RequestBody>,
         connection: ConnectionInfo,
+        site: &Site,
     ) -> Result<Response<Body>, ApiError> {
-        let caller = &self.gate.admit(provenance(&request)).await?;
+        let caller = &self.gate.admit(provenance(&request, site)).await?;
         let pull = |name| self.gate.permit::<Pull>(caller, name);
         let push = |name| self.gate.permit::<Push>(caller, name);
         let delete = |name| self.gate.permit::<Delete>(caller, name);
-        match request.uri().path() {
+        let path = self.options.site.inside(request.uri().path()).ok_or(PathError::NotFound)?;
+        match path {
             "/" if request.method().is_safe() => return Ok(root::get()),
             token::PATH if self.gate.challenge().is_some() => return token::answer(&self.gate, caller, request).await,
             _ => {}
         }
-        let path = Path::parse(request.uri().path())?;
+        let path = Path::parse(path)?;
         let method = request.method().clone();
         let (registry, pages) = (&self.registry, self.options.pages);
         self.options.rules.check(&path, &method)?;
@@ -190,11 +201,12 @@ impl Api {
     }
 }
 
-/// What the request's head says about where it comes from.
-fn provenance<B>(request: &Request<B>) -> Provenance<'_> {
+/// What the request's head says about where it comes from. A page of the site that a proxy was asked for is one of ours.
+fn provenance<'r, B>(request: &'r Request<B>, site: &Site) -> Provenance<'r> {
+    let origin = request.headers().get(header::ORIGIN).map(|origin| origin.to_str().unwrap_or("?"));
     Provenance {
         host: host(request),
-        origin: request.headers().get(header::ORIGIN).map(|origin| origin.to_str().unwrap_or("?")),
+        origin: origin.filter(|origin| !site.has_page(origin)),
         writes: !request.method().is_safe(),
         authorization: request.headers().get(header::AUTHORIZATION).map(|shown| shown.to_str().unwrap_or("?")),
     }

@@ -2,16 +2,19 @@
 //!
 //! Nothing is decided here. Each function is one of the crate's own, and a refusal is what the client would get.
 
-use std::ops::RangeInclusive;
+use std::{net::IpAddr, ops::RangeInclusive};
 
 use bytes::Bytes;
 use cargohold_oci::{Algorithm, Digest, Reference, Tag};
 use cargohold_registry::{Place, Placement};
 use futures_util::FutureExt;
-use http::{HeaderMap, StatusCode, Uri};
+use http::{HeaderMap, Request, StatusCode, Uri};
 use http_body_util::BodyExt;
 
-use crate::{conditional, content_range, error::ApiError, manifests, query, query::Query, referrers, uploads};
+use crate::{
+    SiteOptions, body::Transport, conditional, content_range, error::ApiError, manifests, query, query::Query,
+    referrers, server::ConnectionInfo, site, uploads,
+};
 
 /// A request that was refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -88,4 +91,21 @@ pub fn algorithm(uri: &Uri) -> Result<Algorithm, Refused> {
 /// `tag`, as often as it is there, of a manifest's push.
 pub fn tags(reference: &Reference, uri: &Uri) -> Result<Vec<Tag>, Refused> {
     Ok(manifests::tags(reference, Query::of(uri))?)
+}
+
+/// The parts of a line of `Forwarded`: `for`, `host` and `proto` of each proxy.
+pub fn forwarded(line: &str) -> Option<Vec<[Option<String>; 3]>> {
+    let elements = site::forwarded::parse(line)?;
+    let parts = elements.into_iter().map(|it| [it.node, it.host, it.proto].map(|part| part.map(String::from)));
+    Some(parts.collect())
+}
+
+/// What a request that comes from `peer` makes of the address of `/v2/`, and whose request it is.
+pub fn site(options: &SiteOptions, peer: IpAddr, headers: &HeaderMap) -> (String, IpAddr) {
+    let mut request = Request::new(());
+    headers.clone_into(request.headers_mut());
+    let peer = (peer, 0).into();
+    let connection =
+        ConnectionInfo { peer, tls: false, transport: Transport::Other, max_head: 0, activity: Default::default() };
+    (options.site(&request, &connection).address("/v2/"), options.client(peer.ip(), headers))
 }

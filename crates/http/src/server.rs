@@ -83,6 +83,8 @@ pub struct ServerOptions {
 pub struct ConnectionInfo {
     /// The address of the other end; an IPv4 address is never dressed as IPv6.
     pub peer: SocketAddr,
+    /// Whether it is within TLS.
+    pub tls: bool,
     /// How the response's body will travel.
     pub transport: Transport,
     /// Longest request head in bytes: [`ServerOptions::max_head`].
@@ -177,7 +179,8 @@ where
         let plain = request.version() < Version::HTTP_2;
         let under_way = activity.request(plain && !request.body().is_end_stream());
         let transport = if plain { Transport::PlainHttp1 } else { Transport::Other };
-        let info = ConnectionInfo { peer, transport, max_head: self.options.max_head, activity: activity.clone() };
+        let info =
+            ConnectionInfo { peer, tls: false, transport, max_head: self.options.max_head, activity: activity.clone() };
         let response = (self.service)(request, info);
         async move { Ok(response.await.map(|body| body.observed(move |_| drop(under_way)))) }
     }
