@@ -30,7 +30,7 @@ use std::{
     time::Duration,
 };
 
-use cargohold_http::{Limits, Pages, Rules, ServerOptions, SiteOptions};
+use cargohold_http::{Limits, Pages, ResponseHeaders, Rules, ServerOptions, SiteOptions};
 use cargohold_registry::{Lifetimes, Platforms, Scrub, UrlPattern, Urls, Validation};
 
 use layers::Layers;
@@ -79,6 +79,8 @@ pub(crate) struct Configuration {
     pub(crate) server: ServerOptions,
     /// Where it is, as its clients see it.
     pub(crate) site: SiteOptions,
+    /// What every answer has beside its own headers.
+    pub(crate) headers: ResponseHeaders,
     /// What was set and has no effect, for the log.
     pub(crate) warnings: Vec<String>,
     /// Who said which setting.
@@ -149,6 +151,7 @@ impl Default for Configuration {
             limits: Limits::default(),
             server: ServerOptions::default(),
             site: SiteOptions::default(),
+            headers: ResponseHeaders::default(),
             warnings: Vec::new(),
             origins: Vec::new(),
         }

@@ -75,7 +75,7 @@ async fn serve(
 ) -> anyhow::Result<()> {
     let registry = open::open(folder, &configuration).await?;
     registry.warn_of_stores_away();
-    let Configuration { auth, limits, rules, pages, server, site, .. } = configuration;
+    let Configuration { auth, limits, rules, pages, server, site, headers, .. } = configuration;
     let socket = management_socket::listen_in(folder.path()).with_context(|| {
         format!("cannot listen on the socket for the management commands in {}", folder.path().display())
     })?;
@@ -88,7 +88,8 @@ async fn serve(
         async move { registry.keep_house().await }
     });
     let management = tokio::spawn(serve_management(socket, Arc::new(Management::new(registry.clone(), gate.clone()))));
-    let api = Arc::new(Api::new(registry.clone(), gate, ApiOptions { limits, rules, pages, site }, instance()));
+    let api =
+        Arc::new(Api::new(registry.clone(), gate, ApiOptions { limits, rules, pages, site, headers }, instance()));
     let service = move |request, connection| {
         let api = api.clone();
         async move { api.handle(request, connection).await }

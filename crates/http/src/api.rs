@@ -16,16 +16,17 @@ use hyper::body::{Body as _, Incoming};
 use tracing::Instrument;
 
 use crate::{
-    Body, Limits, Pages, Rules, access_log, blobs, catalog,
-    challenge, discover,
+    Body, Limits, Pages, Rules, access_log, blobs, catalog, challenge, discover,
     error::ApiError,
     headers,
     in_flight::{InFlight, Place},
-    manifests, ping,
+    manifests, options, ping,
     query::Query,
     referrers,
     request_body::RequestBody,
-    request_head, root,
+    request_head,
+    response_headers::ResponseHeaders,
+    root,
     server::ConnectionInfo,
     site::{Site, SiteOptions},
     tags, token, uploads,
@@ -42,6 +43,8 @@ pub struct ApiOptions {
     pub pages: Pages,
     /// Where it is, as its clients see it.
     pub site: SiteOptions,
+    /// What every answer has beside its own headers.
+    pub headers: ResponseHeaders,
 }
 
 /// The API of one registry.
@@ -72,6 +75,7 @@ impl Api {
             access_log::Entry::new(id.clone(), peer, client, request.method(), request.uri(), request.headers());
         let span = tracing::info_span!("request", id);
         let head = request.method() == Method::HEAD;
+        let origin = request.headers().get(header::ORIGIN).cloned();
         let activity = connection.activity.clone();
         let site = self.options.site.site(&request, &connection);
         let (answer, place) = self.admit(request, connection, client, &site).instrument(span.clone()).await;
@@ -90,6 +94,7 @@ impl Api {
         site.lead_on(response.headers_mut());
         response.headers_mut().insert(headers::API_VERSION, headers::REGISTRY_2);
         response.headers_mut().insert(headers::REQUEST_ID, headers::value(id));
+        self.options.headers.put_on(response.headers_mut(), origin.as_ref());
         entry.follow(response, place)
     }
 
@@ -118,11 +123,18 @@ impl Api {
         connection: ConnectionInfo,
         site: &Site,
     ) -> Result<Response<Body>, ApiError> {
-        let caller = &self.gate.admit(provenance(&request, site)).await?;
+        let provenance = self.provenance(&request, site);
+        let is_question = request.method() == Method::OPTIONS;
+        // A browser's question comes without credentials, and is to be answered all the same.
+        let shown = provenance.authorization.filter(|_| !is_question);
+        let caller = &self.gate.admit(Provenance { authorization: shown, ..provenance }).await?;
         let pull = |name| self.gate.permit::<Pull>(caller, name);
         let push = |name| self.gate.permit::<Push>(caller, name);
         let delete = |name| self.gate.permit::<Delete>(caller, name);
         let path = self.options.site.inside(request.uri().path()).ok_or(PathError::NotFound)?;
+        if is_question {
+            return options::answer(path);
+        }
         match path {
             "/" if request.method().is_safe() => return Ok(root::get()),
             token::PATH if self.gate.challenge().is_some() => return token::answer(&self.gate, caller, request).await,
@@ -199,16 +211,17 @@ impl Api {
             (path, _) => Err(ApiError::method_not_allowed(&method, methods(&path))),
         }
     }
-}
 
-/// What the request's head says about where it comes from. A page of the site that a proxy was asked for is one of ours.
-fn provenance<'r, B>(request: &'r Request<B>, site: &Site) -> Provenance<'r> {
-    let origin = request.headers().get(header::ORIGIN).map(|origin| origin.to_str().unwrap_or("?"));
-    Provenance {
-        host: host(request),
-        origin: origin.filter(|origin| !site.has_page(origin)),
-        writes: !request.method().is_safe(),
-        authorization: request.headers().get(header::AUTHORIZATION).map(|shown| shown.to_str().unwrap_or("?")),
+    /// What the request's head says about where it comes from. A page of the site that a proxy was asked for is one of ours, and
+    /// others are if the operator lets them in.
+    fn provenance<'r, B>(&self, request: &'r Request<B>, site: &Site) -> Provenance<'r> {
+        let origin = request.headers().get(header::ORIGIN).map(|origin| origin.to_str().unwrap_or("?"));
+        Provenance {
+            host: host(request),
+            origin: origin.filter(|origin| !site.has_page(origin) && !self.options.headers.welcome(origin)),
+            writes: !request.method().is_safe(),
+            authorization: request.headers().get(header::AUTHORIZATION).map(|shown| shown.to_str().unwrap_or("?")),
+        }
     }
 }
 
@@ -224,7 +237,7 @@ pub(crate) fn host<B>(request: &Request<B>) -> Option<&str> {
 }
 
 /// The methods that a path has.
-fn methods(path: &Path) -> &'static str {
+pub(crate) fn methods(path: &Path) -> &'static str {
     match path {
         Path::Uploads { .. } => "POST",
         Path::Upload { .. } => "GET, HEAD, PATCH, PUT, DELETE",

@@ -13,6 +13,7 @@ use serde::Serialize;
 use crate::{Body, error::ApiError, headers, query::Query, request_body::RequestBody};
 
 pub(crate) const PATH: &str = "/auth/token";
+pub(crate) const METHODS: &str = "GET, HEAD, POST";
 
 /// The longest form, in bytes: a password and a few scopes.
 const MOST_FORM: usize = 64 * 1024;
@@ -38,7 +39,7 @@ pub(crate) async fn answer(
             grant(gate, caller, Scope::parse_all(scopes.iter().map(AsRef::as_ref)))
         }
         Method::POST => post(gate, caller, request).await,
-        _ => Err(ApiError::method_not_allowed(request.method(), "GET, HEAD, POST")),
+        _ => Err(ApiError::method_not_allowed(request.method(), METHODS)),
     }
 }
 
