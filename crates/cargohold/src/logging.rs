@@ -1,18 +1,169 @@
-//! Logs: text on standard error, in colour where somebody looks.
+//! Logs: what the program tells those who run it, line by line.
+//!
+//! Events become lines ([`line`]) in one of three formats, and so do requests, which have formats of their own beside those
+//! ([`access`]). Lines are handed to a thread that writes them ([`sink`]): nothing that serves ever waits for a disk or a pipe, and
+//! a log that cannot be written stops nothing. What strangers send is bounded and cannot begin a line.
 
-use std::io::IsTerminal;
+mod access;
+mod clock;
+mod layer;
+mod line;
+mod sink;
 
-use tracing_subscriber::EnvFilter;
+use std::{collections::BTreeMap, io::IsTerminal, sync::Arc, time::Duration};
 
-/// Starts logging, at the level that `RUST_LOG` asks for.
-pub(crate) fn start() {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    let terminal = std::io::stderr().is_terminal();
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(terminal)
-        // Said on standard error too, in a way that panics: a log on a full disk would end the server.
-        .log_internal_errors(false)
-        .init();
+use cargohold_http::AccessLog;
+use tracing_subscriber::{EnvFilter, Layer, layer::SubscriberExt, registry::LookupSpan, util::SubscriberInitExt};
+
+pub(crate) use access::AccessFormat;
+pub(crate) use line::Formatter;
+pub(crate) use sink::{Output, SinkError};
+
+use access::AccessLines;
+use layer::EventLines;
+use line::Style;
+use sink::Sink;
+
+/// How long the end of the program waits for the last lines.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// What is logged, how and where.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Logging {
+    /// What is not worth a line is less than this.
+    pub(crate) level: Level,
+    /// How a line looks.
+    pub(crate) formatter: Formatter,
+    /// Where the lines go.
+    pub(crate) output: Output,
+    /// What every line says beside its own.
+    pub(crate) fields: BTreeMap<String, String>,
+    /// Whether lines tell where in the program they come from.
+    pub(crate) report_caller: bool,
+    /// What is logged of requests.
+    pub(crate) access: AccessLogging,
 }
+
+/// What is logged of requests, how and where.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct AccessLogging {
+    /// Nothing.
+    pub(crate) disabled: bool,
+    /// How a line looks.
+    pub(crate) format: AccessFormat,
+    /// Where the lines go.
+    pub(crate) output: Output,
+}
+
+/// How much is said.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Level {
+    Error,
+    Warn,
+    #[default]
+    Info,
+    Debug,
+}
+
+/// The running logs. When the last handle goes, the last lines are written.
+#[derive(Clone, Debug)]
+pub(crate) struct Logs {
+    sinks: Vec<Sink>,
+    access: Option<Arc<AccessLines>>,
+}
+
+impl Logging {
+    /// What is worth a line: what `RUST_LOG` says, if it says anything.
+    fn filter(&self) -> (EnvFilter, Option<String>) {
+        let own = || EnvFilter::new(self.directives());
+        match std::env::var(EnvFilter::DEFAULT_ENV) {
+            Ok(said) if !said.trim().is_empty() => match EnvFilter::try_new(&said) {
+                Ok(filter) => (filter, None),
+                Err(error) => (own(), Some(format!("RUST_LOG is not understood and has no effect: {error}"))),
+            },
+            _ => (own(), None),
+        }
+    }
+
+    fn directives(&self) -> String {
+        let level = match self.level {
+            Level::Error => "error",
+            Level::Warn => "warn",
+            Level::Info => "info",
+            // What others' code has to say at that level is for its authors.
+            Level::Debug => "info,cargohold=debug",
+        };
+        // As in the CNCF registry, the level does not decide on requests.
+        let access = if self.access.disabled { "off" } else { "info" };
+        format!("{level},{}={access}", access::TARGET)
+    }
+
+    fn style(&self, output: &Output) -> Style {
+        Style::new(self.formatter, &self.fields, *output == Output::Stderr && std::io::stderr().is_terminal())
+    }
+}
+
+impl Logs {
+    /// Starts logging, for the whole process. `more` is what else wants to see the events and the spans.
+    ///
+    /// Fails if a file cannot be opened.
+    pub(crate) fn start(logging: &Logging) -> Result<Self, SinkError> {
+        Self::start_with(logging, None::<tracing_subscriber::layer::Identity>)
+    }
+
+    pub(crate) fn start_with<L>(logging: &Logging, more: Option<L>) -> Result<Self, SinkError>
+    where
+        L: Layer<tracing_subscriber::Registry> + Send + Sync,
+    {
+        let (filter, complaint) = logging.filter();
+        let style = logging.style(&logging.output);
+        let sink = Sink::open(&logging.output, style.clone())?;
+        let mut sinks = vec![sink.clone()];
+        let access = if logging.access.disabled {
+            None
+        } else {
+            let (output, format) = (&logging.access.output, logging.access.format);
+            let style = logging.style(output);
+            let shared = *output == logging.output;
+            let access = if shared { sink.clone() } else { Sink::open(output, style.clone())? };
+            if !shared {
+                sinks.push(access.clone());
+            }
+            Some(Arc::new(AccessLines::new(format, style, access)))
+        };
+        let lines = EventLines::new(style, logging.report_caller, sink).with_filter(filter);
+        tracing_subscriber::registry().with(more).with(lines).init();
+        if let Some(complaint) = complaint {
+            tracing::warn!("{complaint}");
+        }
+        Ok(Self { sinks, access })
+    }
+
+    /// What writes the lines about requests, if any are written.
+    pub(crate) fn access(&self) -> Option<Arc<dyn AccessLog>> {
+        self.access.clone().map(|access| access as Arc<dyn AccessLog>)
+    }
+
+    /// Opens the files anew, which something else may have moved away. Those that cannot be opened are written to as before.
+    pub(crate) fn reopen(&self) {
+        self.sinks.iter().for_each(Sink::reopen);
+    }
+
+    /// Lines that were lost since the start: the first number because they came faster than they could be written, the second
+    /// because writing failed.
+    pub(crate) fn lost(&self) -> (u64, u64) {
+        self.sinks.iter().map(Sink::lost).fold((0, 0), |(full, failed), lost| (full + lost.0, failed + lost.1))
+    }
+
+    /// Has everything written that was logged so far, as far as that is possible in a moment.
+    pub(crate) fn flush(&self) {
+        self.sinks.iter().for_each(|sink| sink.flush(PATIENCE));
+    }
+}
+
+/// Something that knows its spans.
+trait Spans: tracing::Subscriber + for<'s> LookupSpan<'s> {}
+impl<S: tracing::Subscriber + for<'s> LookupSpan<'s>> Spans for S {}
+
+#[cfg(test)]
+mod tests;

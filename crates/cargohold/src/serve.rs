@@ -19,7 +19,12 @@ use tokio::{
 use uuid::Uuid;
 
 use crate::{
-    banner::Banner, configuration::Configuration, data_folder::DataFolder, doors, exit_status::ExitStatus, logging,
+    banner::Banner,
+    configuration::Configuration,
+    data_folder::DataFolder,
+    doors,
+    exit_status::ExitStatus,
+    logging::{self, Logs},
     management_socket, open,
 };
 
@@ -29,7 +34,13 @@ pub(crate) fn run(
     environment: impl IntoIterator<Item = (OsString, OsString)>,
 ) -> anyhow::Result<()> {
     let configuration = Configuration::load(file, environment)?;
-    logging::start();
+    let logs = Logs::start(&logging::Logging::default())?;
+    let ended = serve_logged(configuration, &logs);
+    logs.flush();
+    ended
+}
+
+fn serve_logged(configuration: Configuration, logs: &Logs) -> anyhow::Result<()> {
     for warning in &configuration.warnings {
         tracing::warn!("{warning}");
     }
@@ -41,7 +52,7 @@ pub(crate) fn run(
         .block_on(TcpListener::bind(configuration.addr))
         .map_err(|error| cannot_listen(configuration.addr, error))?;
     let folder = DataFolder::claim(&configuration.root_directory)?;
-    runtime.block_on(serve(listener, configuration, gate, &folder))
+    runtime.block_on(serve(listener, configuration, gate, &folder, logs))
 }
 
 /// Says what is wrong with an address, and what to do.
@@ -72,6 +83,7 @@ async fn serve(
     configuration: Configuration,
     gate: Gate,
     folder: &DataFolder,
+    logs: &Logs,
 ) -> anyhow::Result<()> {
     let registry = open::open(folder, &configuration).await?;
     registry.warn_of_stores_away();
@@ -80,7 +92,7 @@ async fn serve(
         format!("cannot listen on the socket for the management commands in {}", folder.path().display())
     })?;
     // From the banner on a signal is a request to stop in order.
-    let stop = stop_asked_for()?;
+    let stop = stop_asked_for(logs.clone())?;
     let machine = machine_name();
     announce(&Banner { addr: listener.local_addr()?, auth: &auth, data: folder.path(), machine: &machine });
     let mut house_keeping = tokio::spawn({
@@ -88,8 +100,9 @@ async fn serve(
         async move { registry.keep_house().await }
     });
     let management = tokio::spawn(serve_management(socket, Arc::new(Management::new(registry.clone(), gate.clone()))));
-    let api =
-        Arc::new(Api::new(registry.clone(), gate, ApiOptions { limits, rules, pages, site, headers }, instance()));
+    let options = ApiOptions { limits, rules, pages, site, headers };
+    let api = Api::new(registry.clone(), gate, options, instance());
+    let api = Arc::new(api.with_access_log(logs.access()));
     let service = move |request, connection| {
         let api = api.clone();
         async move { api.handle(request, connection).await }
@@ -131,7 +144,7 @@ fn announce(banner: &Banner<'_>) {
 
 /// Waits for the first signal that asks for a stop. The second ends the process without waiting for anything, which is safe at
 /// any time: what was acknowledged is durable.
-fn stop_asked_for() -> anyhow::Result<impl Future<Output = ()>> {
+fn stop_asked_for(logs: Logs) -> anyhow::Result<impl Future<Output = ()>> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut asked = async move || tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} };
@@ -140,6 +153,7 @@ fn stop_asked_for() -> anyhow::Result<impl Future<Output = ()>> {
         tracing::info!("stopping once running requests are done; ask again to stop at once");
         tokio::spawn(async move {
             asked().await;
+            logs.flush();
             std::process::exit(ExitStatus::StoppedAtOnce.code().into());
         });
     })

@@ -1,11 +1,8 @@
 //! The registry API: every path and method that it has, and who handles it.
 
-use std::{
-    net::IpAddr,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
 };
 
 use cargohold_access::{Delete, Gate, Provenance, Pull, Push};
@@ -16,7 +13,9 @@ use hyper::body::{Body as _, Incoming};
 use tracing::Instrument;
 
 use crate::{
-    Body, Limits, Pages, Rules, access_log, blobs, catalog, challenge, discover,
+    Body, Limits, Pages, Rules,
+    access_log::AccessLog,
+    blobs, catalog, challenge, discover,
     error::ApiError,
     headers,
     in_flight::{InFlight, Place},
@@ -30,6 +29,7 @@ use crate::{
     server::ConnectionInfo,
     site::{Site, SiteOptions},
     tags, token, uploads,
+    watched::Watched,
 };
 
 /// What operators choose about the API.
@@ -48,7 +48,6 @@ pub struct ApiOptions {
 }
 
 /// The API of one registry.
-#[derive(Debug)]
 pub struct Api {
     registry: Registry,
     gate: Gate,
@@ -57,33 +56,37 @@ pub struct Api {
     /// Tells the requests of this start from those of another.
     instance: String,
     requests: AtomicU64,
+    access_log: Option<Arc<dyn AccessLog>>,
 }
 
 impl Api {
     /// The API over a registry, behind a gate. `instance` begins the ids of its requests.
     pub fn new(registry: Registry, gate: Gate, options: ApiOptions, instance: String) -> Self {
         let in_flight = Arc::new(InFlight::new(options.limits.requests, options.limits.wait));
-        Self { registry, gate, options, in_flight, instance, requests: AtomicU64::new(0) }
+        Self { registry, gate, options, in_flight, instance, requests: AtomicU64::new(0), access_log: None }
+    }
+
+    /// Has every request told to `log`, if there is one.
+    #[must_use]
+    pub fn with_access_log(self, log: Option<Arc<dyn AccessLog>>) -> Self {
+        Self { access_log: log, ..self }
     }
 
     /// Answers one request. Whatever happens is an answer.
     pub async fn handle(&self, request: Request<Incoming>, connection: ConnectionInfo) -> Response<Body> {
         let id = format!("{}-{}", self.instance, self.requests.fetch_add(1, Ordering::Relaxed));
-        let peer = connection.peer;
-        let client = self.options.site.client(peer.ip(), request.headers());
-        let entry =
-            access_log::Entry::new(id.clone(), peer, client, request.method(), request.uri(), request.headers());
-        let span = tracing::info_span!("request", id);
+        let client = self.options.site.client(connection.peer.ip(), request.headers());
+        let watched = Watched::begin(id, self.access_log.as_ref(), &request, &connection, client);
         let head = request.method() == Method::HEAD;
         let origin = request.headers().get(header::ORIGIN).cloned();
         let activity = connection.activity.clone();
         let site = self.options.site.site(&request, &connection);
-        let (answer, place) = self.admit(request, connection, client, &site).instrument(span.clone()).await;
+        let (answer, place) = self.admit(request, connection, &watched, &site).instrument(watched.span.clone()).await;
         let answer = answer.map_err(|error| match self.gate.challenge() {
             Some(challenge) => challenge::ask(error, challenge, &site),
             None => error,
         });
-        let mut response = span.in_scope(|| answer.unwrap_or_else(ApiError::into_response));
+        let mut response = watched.span.in_scope(|| answer.unwrap_or_else(ApiError::into_response));
         if head {
             response = without_body(response);
         }
@@ -93,9 +96,9 @@ impl Api {
         }
         site.lead_on(response.headers_mut());
         response.headers_mut().insert(headers::API_VERSION, headers::REGISTRY_2);
-        response.headers_mut().insert(headers::REQUEST_ID, headers::value(id));
+        response.headers_mut().insert(headers::REQUEST_ID, headers::value(watched.id()));
         self.options.headers.put_on(response.headers_mut(), origin.as_ref());
-        entry.follow(response, place)
+        watched.follow(response, place)
     }
 
     /// Has a request answered once it is its turn. It keeps its place among those in flight until the answer is gone.
@@ -103,7 +106,7 @@ impl Api {
         &self,
         request: Request<Incoming>,
         connection: ConnectionInfo,
-        client: IpAddr,
+        watched: &Watched,
         site: &Site,
     ) -> (Result<Response<Body>, ApiError>, Option<Place>) {
         if let Err(long) = request_head::check(&request, connection.max_head) {
@@ -111,8 +114,8 @@ impl Api {
         }
         let request =
             request.map(|body| RequestBody::new(body, self.options.limits.stall, connection.activity.clone()));
-        match self.in_flight.enter(client).await {
-            Ok(place) => (self.route(request, connection, site).await, Some(place)),
+        match self.in_flight.enter(watched.client()).await {
+            Ok(place) => (self.route(request, connection, watched, site).await, Some(place)),
             Err(too_many) => (Err(ApiError::too_many_requests(too_many.to_string(), too_many.pause)), None),
         }
     }
@@ -121,6 +124,7 @@ impl Api {
         &self,
         request: Request<RequestBody>,
         connection: ConnectionInfo,
+        watched: &Watched,
         site: &Site,
     ) -> Result<Response<Body>, ApiError> {
         let provenance = self.provenance(&request, site);
@@ -128,6 +132,7 @@ impl Api {
         // A browser's question comes without credentials, and is to be answered all the same.
         let shown = provenance.authorization.filter(|_| !is_question);
         let caller = &self.gate.admit(Provenance { authorization: shown, ..provenance }).await?;
+        watched.came_from(caller);
         let pull = |name| self.gate.permit::<Pull>(caller, name);
         let push = |name| self.gate.permit::<Push>(caller, name);
         let delete = |name| self.gate.permit::<Delete>(caller, name);

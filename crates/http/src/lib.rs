@@ -44,7 +44,9 @@ mod tags;
 mod token;
 mod uploads;
 mod warnings;
+mod watched;
 
+pub use access_log::{Access, AccessLog};
 pub use api::{Api, ApiOptions};
 pub use body::Body;
 pub use limits::{Limits, Pages};

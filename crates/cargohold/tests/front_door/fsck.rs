@@ -159,7 +159,7 @@ fn the_scrub_finds_what_is_damaged_before_somebody_needs_it() {
     let blob = repository.push_blob("whole");
     fs::write(registry.file_of(&blob), "wrong").unwrap();
     eventually("readers are told", || (repository.head(&format!("blobs/{blob}")).status == 404).then_some(()));
-    assert!(registry.log().contains("marked as missing"), "and so is the operator");
+    eventually("and so is the operator", || registry.log().contains("marked as missing").then_some(()));
     repository.push_blob("whole");
     repository.pull(&blob).expect(200).brings("whole");
     repository.pull(&repository.layer()).expect(200);

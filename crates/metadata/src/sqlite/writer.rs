@@ -226,6 +226,7 @@ fn stop_if_a_sync_failed(error: &Error) {
 /// A server that cannot write facts any more is of no use, and what it would promise may be a lie. The next start reads what is
 /// really there.
 fn stop(why: &str) -> ! {
-    tracing::error!("{why}: stopping, since nothing can be promised any more");
+    // The field has the line written before the process is gone.
+    tracing::error!(last_words = true, "{why}: stopping, since nothing can be promised any more");
     std::process::abort();
 }
