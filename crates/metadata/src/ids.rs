@@ -86,6 +86,10 @@ id! {
     ManifestId
     /// A row of `manifest_payloads`.
     PayloadId
+    /// A row of `endpoints`.
+    EndpointId
+    /// A row of `events`; one that came behind another has a higher one.
+    EventId
 }
 
 impl StoreId {
@@ -100,6 +104,21 @@ impl ManifestId {
     pub const FIRST: Self = Self(0);
 
     /// The id of that number: a place to go on from, whether or not there is such a manifest.
+    pub const fn from_number(number: i64) -> Self {
+        Self(number)
+    }
+
+    /// The number.
+    pub const fn number(self) -> i64 {
+        self.0
+    }
+}
+
+impl EventId {
+    /// The one before all others.
+    pub const FIRST: Self = Self(0);
+
+    /// The id of that number, whether or not there is such an event.
     pub const fn from_number(number: i64) -> Self {
         Self(number)
     }

@@ -14,7 +14,9 @@ mod backups;
 mod blobs;
 mod check;
 mod connection;
+mod deliveries;
 mod error;
+mod events;
 mod export;
 mod ids;
 mod manifests;
@@ -46,9 +48,14 @@ pub use adopt::{
 pub use backups::{PutOffDeletions, RecordBackup};
 pub use blobs::{BlobCopy, DeleteBlob, DeletedBlob, RenewLink};
 pub use check::{CheckedObject, CheckedPayload, CheckedSession, DiscardUnnamed, MarkFound, MarkVerified};
+pub use deliveries::{
+    Delivered, Delivery, EndpointRecord, EnsureEndpoint, FailedDelivery, Fence, ForgetEndpoint, HoldEndpoint,
+    KeepEndpoint, NotDelivered, PendingDeliveries, Redeliver, Segment, TrimDeliveries,
+};
 pub use error::{Error, NewerSchema};
+pub use events::{Change, Herald, NewEvent, Notice, Told};
 pub use export::{LinkedBlob, PushedManifest, TaggedManifest};
-pub use ids::{BlobId, ManifestId, ObjectId, PayloadId, RepositoryId, StoreId};
+pub use ids::{BlobId, EndpointId, EventId, ManifestId, ObjectId, PayloadId, RepositoryId, StoreId};
 pub use manifests::{
     AbsentContent, DeleteManifest, DeletedManifests, ManifestHead, MissingContent, PutManifest, ReferencedContent,
     StoredManifest,
@@ -65,7 +72,7 @@ pub use sweep_candidates::Candidate;
 pub use sweep_status::{CandidateStatus, Count, Reason, SweepStatus};
 pub use tags::DeleteTag;
 pub use timestamp::Timestamp;
-pub use transaction::{Grace, Transaction};
+pub use transaction::{Grace, Telling, Transaction};
 pub use undelete::{NotUndeleted, UndeleteManifest, UndeleteRepository, UndeleteTag, Undeleted, Window};
 pub use uploads::{
     AdvanceUpload, CancelUpload, ClaimKey, ClaimUpload, ClaimedKey, Epoch, ExpireUpload, FinishUpload, Finished,
@@ -146,6 +153,11 @@ impl Metadata {
         }
     }
 
+    /// Whether other processes may write at the same time.
+    pub const fn is_shared(&self) -> bool {
+        matches!(self.engine, Engine::Postgres(_))
+    }
+
     /// Ends the engine once what was handed over is done; SQLite folds its log into the database file. What is asked of any clone
     /// afterwards fails with [`Error::Closed`]. A process that ends without it loses nothing.
     pub async fn close(&self) {
@@ -189,6 +201,10 @@ pub fn statements() -> impl Iterator<Item = &'static Statement> {
         blobs::DELETE_STATEMENTS,
         blobs::STATEMENTS,
         check::STATEMENTS,
+        deliveries::STATEMENTS,
+        deliveries::STATUS_STATEMENTS,
+        deliveries::TRIM_STATEMENTS,
+        events::STATEMENTS,
         export::STATEMENTS,
         ids::STATEMENTS,
         manifests::DELETE_STATEMENTS,
@@ -225,6 +241,7 @@ pub fn locks() -> impl Iterator<Item = &'static LockStatement> {
     [
         adopt::LOCKS,
         arrivals::LOCKS,
+        deliveries::LOCKS,
         manifests::DELETE_LOCKS,
         manifests::PUT_LOCKS,
         purge::LOCKS,

@@ -12,6 +12,7 @@ pub const SQLITE: &[Migration] = &[
     ("0001_content.sql", include_str!("../schema/sqlite/0001_content.sql")),
     ("0002_deletions.sql", include_str!("../schema/sqlite/0002_deletions.sql")),
     ("0003_recovery.sql", include_str!("../schema/sqlite/0003_recovery.sql")),
+    ("0004_deliveries.sql", include_str!("../schema/sqlite/0004_deliveries.sql")),
 ];
 
 /// The steps for PostgreSQL, oldest first.
@@ -19,6 +20,7 @@ pub const POSTGRES: &[Migration] = &[
     ("0001_content.sql", include_str!("../schema/postgres/0001_content.sql")),
     ("0002_deletions.sql", include_str!("../schema/postgres/0002_deletions.sql")),
     ("0003_recovery.sql", include_str!("../schema/postgres/0003_recovery.sql")),
+    ("0004_deliveries.sql", include_str!("../schema/postgres/0004_deliveries.sql")),
 ];
 
 /// The table that records which steps were applied, on either engine.

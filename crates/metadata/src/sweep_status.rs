@@ -57,7 +57,7 @@ statements! {
 }
 
 /// The most that is counted, so that asking costs the same however much there is.
-const MOST_COUNTED: u32 = 10_000;
+pub(crate) const MOST_COUNTED: u32 = 10_000;
 
 /// What the sweep and the discard worker have before them.
 #[derive(Clone, Debug)]
@@ -195,7 +195,7 @@ impl Metadata {
 }
 
 impl Count {
-    fn of(counted: u64) -> Self {
+    pub(crate) fn of(counted: u64) -> Self {
         let most = u64::from(MOST_COUNTED);
         Self { counted: counted.min(most), or_more: counted > most }
     }

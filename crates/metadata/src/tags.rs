@@ -4,12 +4,15 @@ use cargohold_oci::{RepositoryName, Tag};
 use serde_json::json;
 
 use crate::{
-    Error, ManifestId, Metadata, RepositoryId, Timestamp,
+    Change, Error, ManifestId, Metadata, RepositoryId, Timestamp,
     connection::{FromRow, Row, Value, hex},
     ids::Ids,
     repositories,
     statement::statements,
-    transaction::{Tx, sealed::Run},
+    transaction::{
+        Tx,
+        sealed::{Run, RunAndTell},
+    },
 };
 
 statements! {
@@ -139,6 +142,13 @@ impl Run for DeleteTag {
         let Some(tag) = tx.connection.optional::<Place>(&FIND_TAG_TO_DELETE, &tag).await? else { return Ok(false) };
         remove(tx, repository, &[tag], None, self.now).await?;
         Ok(true)
+    }
+}
+
+impl RunAndTell for DeleteTag {
+    async fn run_and_tell(&self, tx: &mut Tx<'_>) -> Result<(bool, Vec<Change>), Error> {
+        let deleted = self.run(tx).await?;
+        Ok((deleted, deleted.then(|| Change::TagDeleted(self.tag.clone())).into_iter().collect()))
     }
 }
 

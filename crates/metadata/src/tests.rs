@@ -5,6 +5,7 @@
 mod adopt;
 mod database;
 mod deletions;
+mod deliveries;
 mod manifests;
 mod races;
 mod schema;

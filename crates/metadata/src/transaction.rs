@@ -9,9 +9,14 @@ pub trait Transaction: sealed::Run {}
 
 impl<T: sealed::Run> Transaction for T {}
 
+/// A transaction that changes what a repository's readers see, and so may be [`Told`](crate::Told) of.
+pub trait Telling: Transaction + sealed::RunAndTell {}
+
+impl<T: sealed::RunAndTell> Telling for T {}
+
 /// Where what only this crate may implement or call is out of others' reach.
 pub(crate) mod sealed {
-    use crate::{Error, connection::Connection, ids::Ids};
+    use crate::{Change, Error, connection::Connection, ids::Ids};
 
     /// The inside of a transaction: the connection and the ids it may hand out.
     pub struct Tx<'c> {
@@ -26,6 +31,15 @@ pub(crate) mod sealed {
 
         /// Runs the statements. The future never waits for anything but the database.
         fn run(&self, tx: &mut Tx<'_>) -> impl Future<Output = Result<Self::Output, Error>> + Send;
+    }
+
+    /// A transaction that knows what it changed.
+    pub trait RunAndTell: Run {
+        /// As [`Run::run`], and what was changed, in order.
+        fn run_and_tell(
+            &self,
+            tx: &mut Tx<'_>,
+        ) -> impl Future<Output = Result<(Self::Output, Vec<Change>), Error>> + Send;
     }
 }
 

@@ -6,11 +6,14 @@
 use cargohold_oci::{Digest, RepositoryName, UploadId};
 
 use crate::{
-    BlobId, Error, Grace, Metadata, ObjectId, RepositoryId, StoreId, Timestamp, arrivals, backups, blobs,
+    BlobId, Change, Error, Grace, Metadata, ObjectId, RepositoryId, StoreId, Timestamp, arrivals, backups, blobs,
     connection::{FromRow, Row, Value},
     repositories,
     statement::{locks, statements},
-    transaction::{Tx, sealed::Run},
+    transaction::{
+        Tx,
+        sealed::{Run, RunAndTell},
+    },
 };
 
 locks! {
@@ -311,6 +314,17 @@ impl Run for FinishUpload {
         blobs::link(tx, repository, blob, &self.digest, self.grace).await?;
         require_one(tx.connection.execute(&DELETE_UPLOAD, &held).await?, "upload session that ends")?;
         Ok(finished)
+    }
+}
+
+impl RunAndTell for FinishUpload {
+    async fn run_and_tell(&self, tx: &mut Tx<'_>) -> Result<(Finished, Vec<Change>), Error> {
+        let finished = self.run(tx).await?;
+        let changes = match finished {
+            Finished::Live | Finished::Discarded => vec![Change::BlobPushed { digest: self.digest, size: self.size }],
+            Finished::Superseded | Finished::WinnerGone => Vec::new(),
+        };
+        Ok((finished, changes))
     }
 }
 

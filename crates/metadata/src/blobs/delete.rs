@@ -3,12 +3,15 @@
 use cargohold_oci::{Digest, RepositoryName};
 
 use crate::{
-    BlobId, Candidate, Error, Grace, RepositoryId,
+    BlobId, Candidate, Change, Error, Grace, RepositoryId,
     connection::{FromRow, Row},
     repositories,
     statement::statements,
     sweep_candidates,
-    transaction::{Tx, sealed::Run},
+    transaction::{
+        Tx,
+        sealed::{Run, RunAndTell},
+    },
 };
 
 statements! {
@@ -74,6 +77,17 @@ impl Run for DeleteBlob {
         }
         self.mark(tx, repository, blob).await?;
         Ok(DeletedBlob::Deleted)
+    }
+}
+
+impl RunAndTell for DeleteBlob {
+    async fn run_and_tell(&self, tx: &mut Tx<'_>) -> Result<(DeletedBlob, Vec<Change>), Error> {
+        let deleted = self.run(tx).await?;
+        let changes = match deleted {
+            DeletedBlob::Deleted => vec![Change::BlobDeleted(self.digest)],
+            DeletedBlob::Unknown | DeletedBlob::NeededBy(_) => Vec::new(),
+        };
+        Ok((deleted, changes))
     }
 }
 

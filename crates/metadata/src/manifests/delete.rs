@@ -4,13 +4,18 @@
 //! that nothing else holds, and its referrers, if nothing else holds them. A manifest is held by a tag, by a live index, and,
 //! as a referrer, by its live subject. All that goes says which deletion it went with.
 
-use cargohold_oci::{Digest, RepositoryName};
+use cargohold_oci::{Digest, RepositoryName, Tag};
 
 use crate::{
-    Candidate, Error, Grace, ManifestId, RepositoryId, ids, repositories,
+    Candidate, Change, Error, Grace, ManifestId, RepositoryId,
+    connection::{FromRow, Row},
+    ids, repositories,
     statement::{locks, statements},
     sweep_candidates, tags,
-    transaction::{Tx, sealed::Run},
+    transaction::{
+        Tx,
+        sealed::{Run, RunAndTell},
+    },
 };
 
 locks! {
@@ -62,6 +67,13 @@ statements! {
                 where p.digest = manifests.subject and about.repository_id = manifests.repository_id
                     and about.deleted_at is null)
         returning id";
+    FIND_DIGESTS = "
+        select p.digest
+        from json_each(cast($1 as text)) e
+        cross join manifests m
+        cross join manifest_payloads p
+        where m.id = cast(e.value ->> 'id' as bigint) and p.id = m.payload_id
+        order by m.id";
 }
 
 /// Deletes a manifest and what only it kept. None if the repository has no such manifest.
@@ -88,36 +100,70 @@ impl Run for DeleteManifest {
     type Output = Option<DeletedManifests>;
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<Self::Output, Error> {
+        let gone = self.delete(tx).await?;
+        Ok(gone.map(|gone| DeletedManifests { manifests: gone.manifests.len(), tags: gone.tags.len() }))
+    }
+}
+
+impl RunAndTell for DeleteManifest {
+    async fn run_and_tell(&self, tx: &mut Tx<'_>) -> Result<(Self::Output, Vec<Change>), Error> {
+        let Some(gone) = self.delete(tx).await? else { return Ok((None, Vec::new())) };
+        let deleted = DeletedManifests { manifests: gone.manifests.len(), tags: gone.tags.len() };
+        let manifests = ids::list(gone.manifests.iter().map(|manifest| manifest.0));
+        let manifests: Vec<Named> = tx.connection.all(&FIND_DIGESTS, &[manifests.as_str().into()]).await?;
+        // The one that was named comes first.
+        let mut changes = vec![Change::ManifestDeleted(self.digest)];
+        let others = manifests.into_iter().filter(|Named(digest)| *digest != self.digest);
+        changes.extend(others.map(|Named(digest)| Change::ManifestDeleted(digest)));
+        changes.extend(gone.tags.iter().filter_map(|tag| Tag::parse(tag).ok()).map(Change::TagDeleted));
+        Ok((Some(deleted), changes))
+    }
+}
+
+/// All that went.
+struct Gone {
+    manifests: Vec<ManifestId>,
+    tags: Vec<String>,
+}
+
+struct Named(Digest);
+
+impl FromRow for Named {
+    fn from_row(row: &Row<'_>) -> Result<Self, Error> {
+        Ok(Self(row.digest(0)?))
+    }
+}
+
+impl DeleteManifest {
+    async fn delete(&self, tx: &mut Tx<'_>) -> Result<Option<Gone>, Error> {
         let Some(repository) = repositories::hold(tx, &self.repository).await? else { return Ok(None) };
         let find = [(&self.digest).into(), repository.into()];
         let Some(root) = tx.connection.optional::<ManifestId>(&FIND_MANIFEST_TO_DELETE, &find).await? else {
             return Ok(None);
         };
         tx.connection.execute(&MARK_MANIFEST, &[self.window.now.into(), root.into()]).await?;
-        let mut deleted = DeletedManifests { manifests: 0, tags: 0 };
+        let mut gone = Gone { manifests: Vec::new(), tags: Vec::new() };
         let mut fallen = vec![root];
         // Each round takes what the one before let go of. It ends because digests make no circles.
         while !fallen.is_empty() {
-            deleted.manifests += fallen.len();
+            gone.manifests.extend(&fallen);
             let candidates = fallen.iter().map(|manifest| Candidate::Manifest(repository, *manifest));
             sweep_candidates::note_all(&mut tx.connection, candidates, self.window.until).await?;
             let (tags, let_go) = self.let_go(tx, repository, root, &fallen).await?;
-            deleted.tags += tags;
+            gone.tags.extend(tags);
             fallen = self.mark_unheld(tx, root, &let_go).await?;
         }
-        Ok(Some(deleted))
+        Ok(Some(gone))
     }
-}
 
-impl DeleteManifest {
-    /// Removes the tags of what fell; answers how many, and which manifests may have lost their hold.
+    /// Removes the tags of what fell; answers their names, and which manifests may have lost their hold.
     async fn let_go(
         &self,
         tx: &mut Tx<'_>,
         repository: RepositoryId,
         root: ManifestId,
         fallen: &[ManifestId],
-    ) -> Result<(usize, Vec<ManifestId>), Error> {
+    ) -> Result<(Vec<String>, Vec<ManifestId>), Error> {
         let list = ids::list(fallen.iter().map(|manifest| manifest.0));
         let removed = tags::remove_with_manifests(tx, repository, root, &list, self.window.now).await?;
         let mut let_go: Vec<ManifestId> = removed.iter().map(|tag| tag.manifest).collect();
@@ -125,7 +171,7 @@ impl DeleteManifest {
         let_go.extend(tx.connection.all::<ManifestId>(&FIND_REFERRERS, &[list.as_str().into()]).await?);
         let_go.sort_unstable();
         let_go.dedup();
-        Ok((removed.len(), let_go))
+        Ok((removed.into_iter().map(|tag| tag.name).collect(), let_go))
     }
 
     async fn mark_unheld(

@@ -7,12 +7,15 @@ use cargohold_oci::{Digest, RepositoryName, Role, Tag};
 use serde_json::json;
 
 use crate::{
-    BlobId, Error, ManifestId, PayloadId, RepositoryId, Timestamp, arrivals,
+    BlobId, Change, Error, ManifestId, PayloadId, RepositoryId, Timestamp, arrivals,
     connection::{FromRow, Row, hex},
     repositories,
     statement::{locks, statements},
     tags::{self, Cause},
-    transaction::{Tx, sealed::Run},
+    transaction::{
+        Tx,
+        sealed::{Run, RunAndTell},
+    },
 };
 
 locks! {
@@ -172,6 +175,24 @@ impl Run for PutManifest {
         }
         repositories::publish(tx, repository, self.now).await?;
         Ok(Ok(absent))
+    }
+}
+
+impl RunAndTell for PutManifest {
+    async fn run_and_tell(&self, tx: &mut Tx<'_>) -> Result<(Self::Output, Vec<Change>), Error> {
+        let put = self.run(tx).await?;
+        let change = |tag: Option<&Tag>| Change::ManifestPushed {
+            digest: self.digest,
+            size: self.bytes.len() as u64,
+            media_type: self.media_type.clone(),
+            tag: tag.cloned(),
+        };
+        let changes = match &put {
+            Err(_missing) => Vec::new(),
+            Ok(_) if self.tags.is_empty() => vec![change(None)],
+            Ok(_) => self.tags.iter().map(|tag| change(Some(tag))).collect(),
+        };
+        Ok((put, changes))
     }
 }
 

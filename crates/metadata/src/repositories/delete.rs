@@ -3,10 +3,13 @@
 use cargohold_oci::RepositoryName;
 
 use crate::{
-    Candidate, Error, Grace, RepositoryId,
+    Candidate, Change, Error, Grace, RepositoryId,
     statement::statements,
     sweep_candidates,
-    transaction::{Tx, sealed::Run},
+    transaction::{
+        Tx,
+        sealed::{Run, RunAndTell},
+    },
 };
 
 statements! {
@@ -36,5 +39,12 @@ impl Run for DeleteRepository {
         tx.connection.execute(&MARK_REPOSITORY, &[self.window.now.into(), repository.into()]).await?;
         sweep_candidates::note(&mut tx.connection, Candidate::Repository(repository), self.window.until).await?;
         Ok(true)
+    }
+}
+
+impl RunAndTell for DeleteRepository {
+    async fn run_and_tell(&self, tx: &mut Tx<'_>) -> Result<(bool, Vec<Change>), Error> {
+        let deleted = self.run(tx).await?;
+        Ok((deleted, deleted.then_some(Change::RepositoryDeleted).into_iter().collect()))
     }
 }

@@ -9,6 +9,7 @@
 mod arrivals;
 mod connections;
 mod deletions;
+mod deliveries;
 mod driver;
 mod snapshot;
 mod sweeps;
@@ -117,7 +118,7 @@ fn reset(facts: &Facts) {
     if let Database::Schema(_) = facts.database {
         facts.database.execute(
             "truncate blobs, objects, repositories, repository_blobs, manifest_payloads, manifests, manifest_references, tags,
-                tag_history, uploads, sweep_candidates",
+                tag_history, uploads, sweep_candidates, endpoints, events, deliveries",
         );
     }
 }

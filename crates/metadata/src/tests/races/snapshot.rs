@@ -38,6 +38,13 @@ const FACTS: &[(&str, &str)] = &[
          left join readable_manifests o on o.id = h.old_manifest_id
          left join readable_manifests n on n.id = h.new_manifest_id",
     ),
+    // Which come before it is a part of what an event says.
+    ("event", "select v.body, (select count(*) from events w where w.id < v.id) from events v"),
+    (
+        "delivery",
+        "select n.name, v.body from deliveries d left join endpoints n on n.id = d.endpoint_id join events v on v.id = d.event_id",
+    ),
+    ("endpoint", "select name, dropped from endpoints"),
     ("upload", "select id, epoch, received from uploads"),
     (
         "candidate",
