@@ -5,9 +5,9 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-use cargohold_access::{Delete, Gate, Provenance, Pull, Push};
+use cargohold_access::{Caller, Delete, Gate, Provenance, Pull, Push};
 use cargohold_oci::{Path, PathError};
-use cargohold_registry::Registry;
+use cargohold_registry::{Origin, Registry};
 use http::{Method, Request, Response, header};
 use hyper::body::{Body as _, Incoming};
 use tracing::Instrument;
@@ -120,6 +120,12 @@ impl Api {
         }
     }
 
+    /// The registry that tells of this request, if anybody wants to know of such ones.
+    fn told<B>(&self, request: &Request<B>, watched: &Watched, site: &Site, caller: &Caller) -> Option<Registry> {
+        let is_wanted = self.registry.notifies(!request.method().is_safe());
+        is_wanted.then(|| self.registry.on_behalf_of(origin(request, watched, site, caller)))
+    }
+
     async fn route(
         &self,
         request: Request<RequestBody>,
@@ -147,8 +153,9 @@ impl Api {
         }
         let path = Path::parse(path)?;
         let method = request.method().clone();
-        let (registry, pages) = (&self.registry, self.options.pages);
         self.options.rules.check(&path, &method)?;
+        let (told, pages) = (self.told(&request, watched, site, caller), self.options.pages);
+        let registry = told.as_ref().unwrap_or(&self.registry);
         match (path, &method) {
             (Path::Ping, &Method::GET | &Method::HEAD) => {
                 self.gate.greet(caller)?;
@@ -227,6 +234,19 @@ impl Api {
             writes: !request.method().is_safe(),
             authorization: request.headers().get(header::AUTHORIZATION).map(|shown| shown.to_str().unwrap_or("?")),
         }
+    }
+}
+
+/// What whoever is told of the request learns of it.
+fn origin<B>(request: &Request<B>, watched: &Watched, site: &Site, caller: &Caller) -> Origin {
+    Origin {
+        id: watched.id().to_owned(),
+        address: watched.came_by(),
+        host: site.service().to_owned(),
+        method: request.method().to_string(),
+        agent: headers::text(request.headers(), header::USER_AGENT).unwrap_or_default().to_owned(),
+        actor: caller.name().map(str::to_owned),
+        site: site.address(""),
     }
 }
 

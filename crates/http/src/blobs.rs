@@ -6,7 +6,7 @@ use std::{fs::File, ops::Range};
 
 use cargohold_access::{Delete, Permit, Pull, Push};
 use cargohold_oci::Digest;
-use cargohold_registry::Registry;
+use cargohold_registry::{Pulled, Registry};
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 
 use crate::{
@@ -50,7 +50,11 @@ pub(crate) async fn get(
     }
     let blob = registry.pull_blob(pull, digest).await?;
     let asked = headers::text(request, header::RANGE).filter(|_| conditional::range_counts(request, digest));
-    match range::parse(asked, blob.size) {
+    let range = range::parse(asked, blob.size);
+    if !matches!(range, RangeRequest::Unsatisfiable) {
+        registry.note_pull(pull, Pulled::Blob { digest: *digest, size: blob.size });
+    }
+    match range {
         RangeRequest::Whole => whole(blob.file, blob.size, digest, transport).await,
         RangeRequest::Single(range) => part(blob.file, range, blob.size, digest, transport).await,
         RangeRequest::Multiple(ranges) => Ok(byteranges::respond(blob.file, &ranges, blob.size, digest)),

@@ -191,6 +191,7 @@ impl From<Refusal> for ApiError {
             Refusal::ManifestUnknown { reference, .. } => Self::new(Status::NOT_FOUND, Code::ManifestUnknown, message)
                 .about(json!({ "reference": reference.to_string() })),
             Refusal::NotDeleted { .. } => Self::new(Status::CONFLICT, Code::Unsupported, message),
+            Refusal::EndpointUnknown(_) => Self::new(Status::NOT_FOUND, Code::Unsupported, message),
             Refusal::NothingDeleted { reference: None, .. } => Self::new(Status::NOT_FOUND, Code::NameUnknown, message),
             Refusal::NothingDeleted { .. } => Self::new(Status::NOT_FOUND, Code::ManifestUnknown, message),
             Refusal::WindowEnded { .. } => Self::new(Status::GONE, Code::Unsupported, message),

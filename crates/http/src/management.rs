@@ -4,6 +4,7 @@
 //! ([`serve_management`]), or within a command that has opened the data folder itself. It has no other door.
 
 mod backups;
+mod notifications;
 mod repositories;
 mod socket;
 mod sweep;
@@ -11,7 +12,7 @@ mod sweep;
 use bytes::Bytes;
 use cargohold_access::{Caller, Gate, OperatorPermit};
 use cargohold_oci::PathError;
-use cargohold_registry::{Registry, Timestamp};
+use cargohold_registry::{Origin, Registry, Timestamp};
 use http::{Method, Request, Response, header};
 use serde::Serialize;
 
@@ -58,7 +59,11 @@ impl Management {
     async fn route(&self, request: &Request<Bytes>) -> Result<Response<Bytes>, ApiError> {
         let caller = &Caller::OPERATOR;
         let operator: OperatorPermit = self.gate.operator(caller).ok_or_else(ApiError::operators_only)?;
-        let registry = &self.registry;
+        let registry = &self.registry.on_behalf_of(Origin {
+            method: request.method().to_string(),
+            agent: concat!("cargohold/", env!("CARGO_PKG_VERSION")).to_owned(),
+            ..Origin::default()
+        });
         let wanted = || Wanted::read(&self.gate, caller, request);
         match (request.uri().path(), request.method()) {
             ("/v1/sweep", &Method::GET) => sweep::status(registry, &operator, Query::of(request.uri())).await,
@@ -66,9 +71,22 @@ impl Management {
             ("/v1/repositories/undelete", &Method::POST) => repositories::undelete(registry, &wanted()?).await,
             ("/v1/repositories/purge", &Method::POST) => repositories::purge(registry, &wanted()?).await,
             ("/v1/backups", &Method::POST) => backups::record(registry, &operator, request).await,
-            ("/v1/sweep", method) => Err(ApiError::method_not_allowed(method, "GET")),
+            ("/v1/notifications", &Method::GET) => notifications::status(registry, &operator).await,
+            ("/v1/notifications/failures", &Method::GET) => {
+                notifications::failures(registry, &operator, Query::of(request.uri())).await
+            }
+            ("/v1/notifications/redeliver", &Method::POST) => {
+                notifications::redeliver(registry, &operator, request).await
+            }
+            ("/v1/sweep" | "/v1/notifications" | "/v1/notifications/failures", method) => {
+                Err(ApiError::method_not_allowed(method, "GET"))
+            }
             (
-                "/v1/backups" | "/v1/repositories/delete" | "/v1/repositories/undelete" | "/v1/repositories/purge",
+                "/v1/notifications/redeliver"
+                | "/v1/backups"
+                | "/v1/repositories/delete"
+                | "/v1/repositories/undelete"
+                | "/v1/repositories/purge",
                 method,
             ) => Err(ApiError::method_not_allowed(method, "POST")),
             _ => Err(PathError::NotFound.into()),

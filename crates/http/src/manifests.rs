@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use cargohold_access::{Delete, Permit, Pull, Push};
 use cargohold_oci::{Digest, ErrorCode, Path, Reference, Tag};
-use cargohold_registry::Registry;
+use cargohold_registry::{Pulled, Registry};
 use http::{HeaderMap, Request, Response, StatusCode, header};
 
 use crate::{
@@ -23,6 +23,8 @@ pub(crate) async fn head(
     let mut response = respond(request, &manifest.digest, &manifest.media_type, Bytes::new());
     if response.status() == StatusCode::OK {
         response.headers_mut().insert(header::CONTENT_LENGTH, manifest.size.into());
+        let (digest, size, media_type) = (manifest.digest, manifest.size, manifest.media_type.as_str());
+        registry.note_pull(pull, Pulled::Manifest { digest, size, media_type, tag: tag(reference), bytes: None });
     }
     Ok(response)
 }
@@ -34,7 +36,21 @@ pub(crate) async fn get(
     request: &HeaderMap,
 ) -> Result<Response<Body>, ApiError> {
     let manifest = registry.pull_manifest(pull, reference).await?;
-    Ok(respond(request, &manifest.digest, &manifest.media_type, manifest.bytes))
+    let response = respond(request, &manifest.digest, &manifest.media_type, manifest.bytes.clone());
+    if response.status() == StatusCode::OK {
+        let (digest, media_type, bytes) = (manifest.digest, manifest.media_type.as_str(), &manifest.bytes);
+        let (size, tag, bytes) = (bytes.len() as u64, tag(reference), Some(bytes.as_ref()));
+        registry.note_pull(pull, Pulled::Manifest { digest, size, media_type, tag, bytes });
+    }
+    Ok(response)
+}
+
+/// The tag that something was asked for by.
+fn tag(reference: &Reference) -> Option<&Tag> {
+    match reference {
+        Reference::Tag(tag) => Some(tag),
+        Reference::Digest(_) => None,
+    }
 }
 
 pub(crate) async fn put(

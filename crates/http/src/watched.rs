@@ -1,7 +1,7 @@
 //! What is known of a request while it is answered, for whoever watches the registry.
 
 use std::{
-    net::IpAddr,
+    net::{IpAddr, SocketAddr},
     sync::{Arc, OnceLock},
 };
 
@@ -21,6 +21,7 @@ pub(crate) struct Watched {
     id: String,
     /// What it is called in the logs: what is logged within it has its id.
     pub(crate) span: Span,
+    peer: SocketAddr,
     client: IpAddr,
     entry: Option<access_log::Entry>,
     user: OnceLock<String>,
@@ -37,7 +38,7 @@ impl Watched {
         // At the level of errors, so that these have the id whatever else is logged.
         let span = tracing::error_span!("request", id);
         let entry = log.filter(|log| log.wanted()).map(|log| Entry::new(log.clone(), connection.peer, client, request));
-        Self { id, span, client, entry, user: OnceLock::new() }
+        Self { id, span, peer: connection.peer, client, entry, user: OnceLock::new() }
     }
 
     /// What the answer calls it.
@@ -48,6 +49,11 @@ impl Watched {
     /// Whose request it is: that of the connection's other end, or of whom that one passes on.
     pub(crate) fn client(&self) -> IpAddr {
         self.client
+    }
+
+    /// Address and port, as far as they are known, of whom it came from.
+    pub(crate) fn came_by(&self) -> String {
+        if self.peer.ip() == self.client { self.peer.to_string() } else { self.client.to_string() }
     }
 
     /// It is known who sent it.

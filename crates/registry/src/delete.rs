@@ -34,7 +34,7 @@ impl Registry {
     /// Deletes a repository with all that it has: its name is free at once. Answers until when it can come back.
     pub async fn delete_repository(&self, permit: &Permit<Delete>) -> Result<Timestamp, Error> {
         let (repository, window) = (permit.repository().clone(), self.undo_window());
-        let deleted = self.0.metadata.run(DeleteRepository { repository: repository.clone(), window }).await?;
+        let deleted = self.change(&repository, DeleteRepository { repository: repository.clone(), window }).await?;
         if deleted { Ok(window.until) } else { Err(Error::RepositoryUnknown(repository)) }
     }
 
@@ -42,7 +42,7 @@ impl Registry {
     pub async fn delete_blob(&self, permit: &Permit<Delete>, digest: Digest) -> Result<(), Error> {
         let repository = permit.repository().clone();
         let delete = DeleteBlob { repository: repository.clone(), digest, window: self.undo_window() };
-        match self.0.metadata.run(delete).await? {
+        match self.change(&repository, delete).await? {
             DeletedBlob::Deleted => Ok(()),
             DeletedBlob::Unknown => Err(Error::BlobUnknown { repository, digest }),
             DeletedBlob::NeededBy(manifest) => Err(Error::BlobNeeded { repository, digest, manifest }),
@@ -50,13 +50,13 @@ impl Registry {
     }
 
     async fn delete_tag(&self, repository: RepositoryName, tag: Tag) -> Result<Option<TakenAlong>, Error> {
-        let delete = DeleteTag { repository, tag, now: self.0.environment.now() };
-        Ok(self.0.metadata.run(delete).await?.then(TakenAlong::default))
+        let delete = DeleteTag { repository: repository.clone(), tag, now: self.0.environment.now() };
+        Ok(self.change(&repository, delete).await?.then(TakenAlong::default))
     }
 
     async fn delete_by_digest(&self, repository: RepositoryName, digest: Digest) -> Result<Option<TakenAlong>, Error> {
-        let delete = DeleteManifest { repository, digest, window: self.undo_window() };
-        let deleted = self.0.metadata.run(delete).await?;
+        let delete = DeleteManifest { repository: repository.clone(), digest, window: self.undo_window() };
+        let deleted = self.change(&repository, delete).await?;
         // The one that was named does not count.
         Ok(deleted.map(|DeletedManifests { manifests, tags }| TakenAlong { manifests: manifests - 1, tags }))
     }

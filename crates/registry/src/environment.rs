@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc};
 use cargohold_metadata::Timestamp;
 use cargohold_oci::UploadId;
 
-/// Where the registry gets the time and the ids of upload sessions.
+/// Where the registry gets the time and the ids of upload sessions and events.
 #[derive(Clone)]
 pub struct Environment {
     clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
@@ -27,6 +27,11 @@ impl Environment {
 
     pub(crate) fn upload_id(&self) -> UploadId {
         (self.upload_ids)()
+    }
+
+    /// Another UUID each time, as the ids of sessions are.
+    pub(crate) fn event_id(&self) -> String {
+        (self.upload_ids)().to_string()
     }
 }
 

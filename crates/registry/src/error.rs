@@ -166,6 +166,9 @@ pub enum Error {
         /// What is missing, in the manifest's order.
         missing: Vec<Digest>,
     },
+    /// No endpoint of that name is told of events.
+    #[error("no endpoint is called {0}: `cargohold notifications status` lists those that there are")]
+    EndpointUnknown(String),
     /// The disk is full: free space, then try again.
     #[error("no space left on device")]
     NoSpace,

@@ -20,6 +20,7 @@ mod list_referrers;
 mod list_repositories;
 mod list_tags;
 mod mount;
+mod notifications;
 mod pull_blob;
 mod pull_manifest;
 mod put_manifest;
@@ -31,7 +32,10 @@ mod undelete;
 mod uploads;
 mod validation;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use cargohold_metadata::Metadata;
 pub use cargohold_metadata::{CandidateStatus, Count, Grace, Reason, SweepStatus, Timestamp, Undeleted};
@@ -45,6 +49,10 @@ pub use environment::Environment;
 pub use error::Error;
 pub use export::{ExportFolder, Exported, Exporting};
 pub use list_referrers::{Place, Referrer};
+pub use notifications::{
+    Action, Courier, Endpoint, EndpointState, EndpointStatus, FailedEvent, Notifications, Origin, Parcel, Pulled,
+    Redelivery, Sent, Source,
+};
 pub use pull_blob::BlobHead;
 pub use put_manifest::Put;
 pub use scrub::Scrub;
@@ -80,9 +88,9 @@ impl Default for Lifetimes {
     }
 }
 
-/// A registry. Cheap to clone; all clones are the same one.
+/// A registry. Cheap to clone; all clones are the same one. It may know whose request it works for.
 #[derive(Clone, Debug)]
-pub struct Registry(Arc<Parts>);
+pub struct Registry(Arc<Parts>, Option<Arc<Origin>>);
 
 /// What a registry is made of.
 #[derive(Debug)]
@@ -95,6 +103,7 @@ struct Parts {
     environment: Environment,
     discards: Notify,
     sweeps: Notify,
+    notifier: OnceLock<notifications::Notifier>,
 }
 
 impl Registry {
@@ -108,7 +117,9 @@ impl Registry {
         environment: Environment,
     ) -> Self {
         let (discards, sweeps) = (Notify::new(), Notify::new());
-        Self(Arc::new(Parts { metadata, stores, lifetimes, scrub, validation, environment, discards, sweeps }))
+        let notifier = OnceLock::new();
+        let parts = Parts { metadata, stores, lifetimes, scrub, validation, environment, discards, sweeps, notifier };
+        Self(Arc::new(parts), None)
     }
 
     /// The largest manifest that may be pushed, in bytes.

@@ -25,6 +25,6 @@ impl Registry {
     async fn link(&self, source: Option<RepositoryName>, target: &Permit<Push>, digest: Digest) -> Result<bool, Error> {
         self.0.validation.check_name(target.repository())?;
         let mount = Mount { source, target: target.repository().clone(), digest, grace: self.grace() };
-        Ok(self.0.metadata.run(mount).await?)
+        self.change(target.repository(), mount).await
     }
 }

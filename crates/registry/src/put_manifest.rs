@@ -46,7 +46,8 @@ impl Registry {
         let registry = self.clone();
         let task = async move {
             registry.0.stores.disk().require_room(put.bytes.len() as u64).await?;
-            Ok(registry.0.metadata.run(put).await?)
+            let (repository, bytes) = (put.repository.clone(), put.bytes.clone());
+            registry.change_manifest(&repository, &bytes, put).await
         };
         match to_the_end(task).await? {
             Ok(absent) => Ok(Put { digest, subject, absent: unexpected(&manifest, absent) }),

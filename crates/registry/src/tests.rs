@@ -18,8 +18,8 @@ use tokio::sync::{mpsc, oneshot};
 use crate::{Content, ContentError, Environment, Error, Lifetimes, Placement, Registry, Scrub, Stores, Validation};
 
 /// A registry on a folder of its own; `restart` is what a crash leaves behind, opened again.
-struct Home {
-    registry: Registry,
+pub(crate) struct Home {
+    pub(crate) registry: Registry,
     folder: Arc<tempfile::TempDir>,
     /// Microseconds; each look at it takes one.
     clock: Arc<AtomicI64>,
@@ -28,11 +28,11 @@ struct Home {
 static UPLOADS: AtomicU64 = AtomicU64::new(1);
 
 impl Home {
-    async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         Self::open(Arc::new(tempfile::tempdir().unwrap())).await
     }
 
-    async fn restart(self) -> Self {
+    pub(crate) async fn restart(self) -> Self {
         Self::open(self.folder).await
     }
 

@@ -110,7 +110,7 @@ impl Registry {
                 winner,
                 grace: self.grace(),
             };
-            match self.0.metadata.run(finish).await? {
+            match self.change(&verified.repository, finish).await? {
                 Finished::Live => return Ok(()),
                 Finished::Discarded => {
                     self.wake_discards();

@@ -1,0 +1,231 @@
+//! Notifications: what happens in the registry is told to endpoints, in the words of the CNCF registry.
+//!
+//! What changes something is a row that is committed with the change (`metadata`'s events), so that a crash loses none of it; it
+//! goes once the endpoint has taken it. Pulls change nothing, and are told from memory: they may be lost. However slow or dead an
+//! endpoint is, it holds neither a request nor another endpoint; what waits for it is bounded, and what is beyond that is dropped,
+//! the oldest first.
+//!
+//! How an event reaches its endpoint is the business of whoever is handed to [`Registry::notify_forever`].
+
+mod bound;
+mod deliver;
+mod event;
+mod herald;
+mod origin;
+mod pulls;
+mod status;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    collections::VecDeque,
+    fmt,
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use cargohold_metadata::{EndpointId, EnsureEndpoint, Timestamp};
+use tokio::sync::Notify;
+
+pub use event::{Action, Source};
+pub use origin::Origin;
+pub use pulls::Pulled;
+pub use status::{EndpointState, EndpointStatus, FailedEvent, Redelivery};
+
+use crate::{Error, Registry};
+
+/// What is told, and to whom.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Notifications {
+    /// Whom. Their names differ.
+    pub endpoints: Vec<Endpoint>,
+    /// Whether an event about a manifest names what it refers to.
+    pub include_references: bool,
+}
+
+/// Somebody who is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoint {
+    /// What the operator calls it.
+    pub name: String,
+    /// Nothing is written down for it, and nothing is sent; what waits for it stays.
+    pub disabled: bool,
+    /// Failures in a row before it is left alone for longer.
+    pub threshold: usize,
+    /// For how long then, at first.
+    pub backoff: Duration,
+    /// It is not told of content of these types.
+    pub ignored_media_types: Vec<String>,
+    /// It is not told that this happened.
+    pub ignored_actions: Vec<Action>,
+    /// The most that may wait for it.
+    pub most_pending: usize,
+    /// How often an event is tried before the next one has its turn; for ever if there is no such number.
+    pub most_attempts: Option<usize>,
+}
+
+impl Default for Endpoint {
+    fn default() -> Self {
+        Self {
+            name: String::new(),
+            disabled: false,
+            threshold: 10,
+            backoff: Duration::from_secs(1),
+            ignored_media_types: Vec::new(),
+            ignored_actions: Vec::new(),
+            most_pending: 100_000,
+            most_attempts: None,
+        }
+    }
+}
+
+/// An event on its way to an endpoint.
+#[derive(Clone, Debug)]
+pub struct Parcel {
+    /// Which of [`Notifications::endpoints`].
+    pub endpoint: usize,
+    /// What receivers know the event by.
+    pub id: String,
+    /// The envelope, in JSON.
+    pub body: Bytes,
+}
+
+/// What became of a parcel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Sent {
+    /// The endpoint has taken it.
+    Delivered,
+    /// It has not: it is tried again.
+    Failed {
+        /// Why, for people.
+        reason: String,
+        /// For how long the endpoint wants to be left alone.
+        pause: Option<Duration>,
+    },
+    /// The endpoint says that it is gone for good.
+    Gone,
+}
+
+/// Brings parcels to endpoints. It has to come to an end by itself.
+pub type Courier = Arc<dyn Fn(Parcel) -> Pin<Box<dyn Future<Output = Sent> + Send>> + Send + Sync>;
+
+/// What a running registry knows of whom it tells.
+pub(crate) struct Notifier {
+    source: Source,
+    include_references: bool,
+    endpoints: Vec<Live>,
+    /// Spreads what would otherwise happen at the same time.
+    random: fn() -> u64,
+}
+
+/// An endpoint and how it is doing.
+pub(crate) struct Live {
+    place: usize,
+    id: EndpointId,
+    settings: Endpoint,
+    /// There may be something to deliver.
+    work: Notify,
+    /// More may wait for it than is allowed.
+    grown: Notify,
+    progress: Mutex<Progress>,
+}
+
+/// How an endpoint is doing.
+#[derive(Debug, Default)]
+pub(crate) struct Progress {
+    /// Rows that wait for it or were given up; none until they were counted.
+    rows: Option<u64>,
+    /// Attempts in vain since the last that was not.
+    failures: u32,
+    last_failure: Option<(Timestamp, String)>,
+    last_success: Option<Timestamp>,
+    next_try: Option<Timestamp>,
+    /// It said that it is gone.
+    gone: bool,
+    /// Since the start.
+    delivered: u64,
+    /// Since the start.
+    failed: u64,
+    pulls: VecDeque<Arc<pulls::Pull>>,
+    /// Since the start.
+    pulls_lost: u64,
+}
+
+impl Registry {
+    /// Tells endpoints of what happens from now on. `source` is what they know this process by. It is called once, before the
+    /// first request.
+    pub async fn set_notifications(
+        &self,
+        notifications: &Notifications,
+        source: Source,
+        random: fn() -> u64,
+    ) -> Result<(), Error> {
+        let mut endpoints = Vec::new();
+        for (place, settings) in notifications.endpoints.iter().enumerate() {
+            let id = self.0.metadata.run(EnsureEndpoint { name: settings.name.clone() }).await?;
+            endpoints.push(Live {
+                place,
+                id,
+                settings: settings.clone(),
+                work: Notify::new(),
+                grown: Notify::new(),
+                progress: Mutex::default(),
+            });
+        }
+        let include_references = notifications.include_references;
+        self.0.notifier.set(Notifier { source, include_references, endpoints, random }).ok();
+        Ok(())
+    }
+
+    /// Whether anybody wants to know of requests that change something (`writes`), or of those that do not.
+    pub fn notifies(&self, writes: bool) -> bool {
+        let is_wanted = |live: &Live| {
+            if writes { !live.settings.disabled } else { live.settings.wants(Action::Pull, None) }
+        };
+        self.notifier().is_some_and(|notifier| notifier.endpoints.iter().any(is_wanted))
+    }
+
+    fn notifier(&self) -> Option<&Notifier> {
+        self.0.notifier.get()
+    }
+}
+
+impl Endpoint {
+    fn wants(&self, action: Action, media_type: Option<&str>) -> bool {
+        let is_ignored = |media_type| self.ignored_media_types.iter().any(|ignored| ignored == media_type);
+        !self.disabled && !self.ignored_actions.contains(&action) && !media_type.is_some_and(is_ignored)
+    }
+}
+
+impl Live {
+    fn progress(&self) -> MutexGuard<'_, Progress> {
+        // Nothing that is done while it is held can break off half-way.
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// So many rows more wait for it.
+    fn grow(&self, rows: u64) {
+        let mut progress = self.progress();
+        progress.rows = progress.rows.map(|known| known + rows);
+        let too_many = progress.rows.is_none_or(|known| known > self.settings.most_pending as u64);
+        drop(progress);
+        self.work.notify_one();
+        if too_many {
+            self.grown.notify_one();
+        }
+    }
+
+    /// So many rows less.
+    fn shrink(&self, rows: usize) {
+        let mut progress = self.progress();
+        progress.rows = progress.rows.map(|known| known.saturating_sub(rows as u64));
+    }
+}
+
+impl fmt::Debug for Notifier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.endpoints.iter().map(|live| &live.settings.name)).finish()
+    }
+}
