@@ -54,4 +54,4 @@ pub use management::{Management, serve_management};
 pub use response_headers::{OfOneAnswer, ResponseHeaders};
 pub use rules::Rules;
 pub use server::{ServeOutcome, ServerOptions, serve};
-pub use site::SiteOptions;
+pub use site::{BaseUrl, Prefix, SiteOptions, TrustedProxy};

@@ -125,8 +125,8 @@ impl Site {
     /// The whole address of a path here; a path, if nobody knows the host.
     pub(crate) fn address(&self, path: &str) -> String {
         match &self.authority {
-            Some(authority) => format!("{}://{authority}{}{path}", self.scheme, self.prefix),
-            None => format!("{}{path}", self.prefix),
+            Some(authority) => format!("{}://{authority}{}{path}", self.scheme, self.prefix.as_path()),
+            None => format!("{}{path}", self.prefix.as_path()),
         }
     }
 
@@ -162,7 +162,7 @@ impl Site {
     }
 
     fn lead(&self, path: &str) -> String {
-        if self.whole { self.address(path) } else { format!("{}{path}", self.prefix) }
+        if self.whole { self.address(path) } else { format!("{}{path}", self.prefix.as_path()) }
     }
 }
 

@@ -3,7 +3,9 @@
 //! What a form reads it can write, and reads the same again. Which key has which form, and with which bounds, is said in
 //! `settings.rs`.
 
-use std::{net::SocketAddr, ops::RangeInclusive, path::PathBuf, time::Duration};
+use std::{
+    fmt, marker::PhantomData, net::SocketAddr, ops::RangeInclusive, path::PathBuf, str::FromStr, time::Duration,
+};
 
 use cargohold_registry::UrlPattern;
 
@@ -53,6 +55,12 @@ pub(crate) struct Folder;
 
 /// The path of a file, if one is named.
 pub(crate) struct File;
+
+/// What a type reads by itself; the rule, and what to do about what is none.
+pub(crate) struct Own<T>(pub(crate) &'static str, pub(crate) &'static str, pub(crate) PhantomData<fn() -> T>);
+
+/// As that, or nothing.
+pub(crate) struct Perhaps<F>(pub(crate) F);
 
 /// A text of so many characters, all of them visible ASCII or spaces.
 pub(crate) struct Words(pub(crate) RangeInclusive<usize>);
@@ -108,6 +116,46 @@ impl Form for Most {
 
     fn advice(&self) -> String {
         Count(self.0.clone()).advice()
+    }
+}
+
+impl<T: FromStr + fmt::Display> Form for Own<T> {
+    type Value = T;
+
+    fn read(&self, text: &str) -> Option<T> {
+        text.parse().ok()
+    }
+
+    fn write(&self, value: &T) -> Option<String> {
+        Some(value.to_string())
+    }
+
+    fn rule(&self) -> String {
+        self.0.to_owned()
+    }
+
+    fn advice(&self) -> String {
+        self.1.to_owned()
+    }
+}
+
+impl<F: Form> Form for Perhaps<F> {
+    type Value = Option<F::Value>;
+
+    fn read(&self, text: &str) -> Option<Option<F::Value>> {
+        self.0.read(text).map(Some)
+    }
+
+    fn write(&self, value: &Option<F::Value>) -> Option<String> {
+        value.as_ref().and_then(|value| self.0.write(value))
+    }
+
+    fn rule(&self) -> String {
+        self.0.rule()
+    }
+
+    fn advice(&self) -> String {
+        self.0.advice()
     }
 }
 

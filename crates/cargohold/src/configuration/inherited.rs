@@ -10,7 +10,7 @@ use std::{
     path::PathBuf,
 };
 
-use cargohold_http::Rules;
+use cargohold_http::{Rules, SiteOptions, TrustedProxy};
 
 use super::{
     Auth, Configuration, Kind,
@@ -107,6 +107,12 @@ impl Configuration {
             auth: Auth { open: true, ..Auth::default() },
             root_directory: PathBuf::from("/var/lib/registry"),
             rules: Rules { deletes: false, ..Rules::default() },
+            // It believes whoever asks, and sends whole addresses.
+            site: SiteOptions {
+                trusted_proxies: vec![TrustedProxy::Any],
+                relative_urls: false,
+                ..SiteOptions::default()
+            },
             ..Self::default()
         }
     }

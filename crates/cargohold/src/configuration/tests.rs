@@ -218,7 +218,11 @@ fn every_default_is_within_its_own_bounds_and_every_key_is_one() {
     for setting in settings::all() {
         let key = setting.key;
         assert!(keys.insert(key), "{key} is there twice");
-        assert!(key.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'.'), "{key}");
+        assert!(
+            key.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"._".contains(&byte)),
+            "{key}"
+        );
+        assert!(!key.contains("__"), "two stand for a dot in variables: {key}");
         if let Some(default) = setting.default_text(&mut Configuration::default()) {
             let mut changed = Configuration::default();
             let mut findings = Findings::default();

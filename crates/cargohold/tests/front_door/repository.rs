@@ -70,7 +70,11 @@ impl Repository {
     /// The session that an answer tells of.
     #[track_caller]
     pub(crate) fn upload(&self, answer: &Response) -> Upload {
-        Upload { registry: self.registry.clone(), location: answer.location().to_owned() }
+        let here = format!("http://{}", self.registry.addr());
+        let location = answer.location();
+        // A whole address or a path: both lead to the same.
+        let location = location.strip_prefix(&here).unwrap_or(location).to_owned();
+        Upload { registry: self.registry.clone(), location }
     }
 
     /// Has the repository have a blob; answers its digest.

@@ -34,7 +34,7 @@ impl FromStr for BaseUrl {
 impl fmt::Display for BaseUrl {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{}://{}", self.scheme, self.authority)?;
-        self.prefix.iter().try_for_each(|prefix| write!(formatter, "{prefix}/"))
+        self.prefix.iter().try_for_each(|prefix| write!(formatter, "{prefix}"))
     }
 }
 

@@ -8,7 +8,7 @@ const MOST: usize = 255;
 /// A path that begins and ends with a slash, such as `/registry/`; by default `/`, which is the root.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Prefix {
-    /// Without the last slash, so that paths can follow: empty for the root.
+    /// Without its last slash.
     path: String,
 }
 
@@ -20,6 +20,11 @@ pub struct Prefix {
 pub struct PrefixError;
 
 impl Prefix {
+    /// Without its last slash, so that paths can follow: empty for the root.
+    pub fn as_path(&self) -> &str {
+        &self.path
+    }
+
     /// Whether it is the root.
     pub fn is_root(&self) -> bool {
         self.path.is_empty()
@@ -64,9 +69,8 @@ impl FromStr for Prefix {
 }
 
 impl fmt::Display for Prefix {
-    /// Without the last slash: a path is to follow.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.path)
+        write!(formatter, "{}/", self.path)
     }
 }
 
@@ -79,7 +83,7 @@ mod tests {
     #[test]
     fn begins_and_ends_with_a_slash() {
         for text in ["/", "/registry/", "/a/b-c/~d.e_f/", "/v2/"] {
-            assert_eq!(format!("{}/", text.parse::<Prefix>().unwrap()), text);
+            assert_eq!(text.parse::<Prefix>().unwrap().to_string(), text);
         }
         let long = format!("/{}/", "a".repeat(254));
         for text in
@@ -113,8 +117,8 @@ mod tests {
         #[test]
         fn what_is_written_is_read_the_same(text in r"\PC{0,20}|[/a.~-]{0,12}") {
             if let Ok(prefix) = text.parse::<Prefix>() {
-                prop_assert_eq!(format!("{prefix}/"), text);
                 prop_assert!(!prefix.to_string().starts_with("//"));
+                prop_assert_eq!(prefix.to_string(), text);
             }
         }
     }

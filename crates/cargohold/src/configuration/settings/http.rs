@@ -1,10 +1,18 @@
 //! `http`: where to listen, and what clients may have of it.
 
+use std::marker::PhantomData;
+
+use cargohold_http::{BaseUrl, Prefix, ResponseHeaders, TrustedProxy};
+use http::HeaderMap;
+
 use super::{HOUR, KIB, MIB, MINUTE, Setting, times};
 use crate::configuration::{
     Configuration,
-    form::{Address, Count, Period, Size},
-    slot::Field,
+    document::Node,
+    form::{Address, Count, Flag, Own, Perhaps, Period, Size},
+    problem::Findings,
+    slot::{Field, Headers, Refused, Several, Slot},
+    told::Told,
 };
 
 pub(super) const SETTINGS: &[Setting] = &[
@@ -13,6 +21,57 @@ pub(super) const SETTINGS: &[Setting] = &[
         about: "Where to listen: `<IP address>:<port>`, `localhost:<port>`, or `:<port>` for every IPv4 address of this machine. \
                 An address that other machines reach needs `auth` to be set.",
         slot: &Field(Address, |to: &mut Configuration| &mut to.addr),
+    },
+    Setting {
+        key: "http.host",
+        about: "The address of the registry as its clients have it, with its scheme, such as `https://registry.example.com`. It wins \
+                over all that requests say. Where it is not known, use `http.trusted_proxies`.",
+        slot: &Field(
+            Perhaps(Own::<BaseUrl>(
+                "an address with its scheme and host",
+                "Write it as in https://registry.example.com:5000",
+                PhantomData,
+            )),
+            |to: &mut Configuration| &mut to.site.host,
+        ),
+    },
+    Setting {
+        key: "http.prefix",
+        about: "Where on its host the registry begins: the API is at `<prefix>v2/`. docker and other clients reach it at `/` only.",
+        slot: &Field(
+            Own::<Prefix>(
+                "a path that begins and ends with a slash",
+                "Write it as in /registry/, with letters, digits and - . _ ~",
+                PhantomData,
+            ),
+            |to: &mut Configuration| &mut to.site.prefix,
+        ),
+    },
+    Setting {
+        key: "http.relativeurls",
+        about: "Whether `Location` and `Link` are paths, without scheme and host. Every client resolves those. They are whole \
+                addresses anyway if `http.host` is set. In a file of the CNCF registry (`version: 0.1`) the default is `false`.",
+        slot: &Field(Flag, |to: &mut Configuration| &mut to.site.relative_urls),
+    },
+    Setting {
+        key: "http.trusted_proxies",
+        about: "The proxies whose word counts about the address that clients have and about who they are: `X-Forwarded-*`, \
+                `X-Real-IP` and `Forwarded`. IP addresses, networks such as `10.0.0.0/8`, or `any`, which is the default in a file of \
+                the CNCF registry (`version: 0.1`).",
+        slot: &Several(
+            Own::<TrustedProxy>(
+                "an IP address or a network, or `any`",
+                "Write it as in 192.0.2.1, 10.0.0.0/8 or fd00::/8",
+                PhantomData,
+            ),
+            |to: &mut Configuration| &mut to.site.trusted_proxies,
+        ),
+    },
+    Setting {
+        key: "http.headers",
+        about: "Headers for every answer, refusals included, such as those that let the pages of other sites in (CORS). What an answer \
+                has by itself stays.",
+        slot: &AnswerHeaders,
     },
     Setting {
         key: "http.limits.headers",
@@ -49,3 +108,34 @@ pub(super) const SETTINGS: &[Setting] = &[
         slot: &Field(Period(times(1, HOUR)), |to: &mut Configuration| &mut to.server.idle),
     },
 ];
+
+/// Headers that every answer can have.
+struct AnswerHeaders;
+
+/// As headers are read elsewhere.
+const HEADERS: Headers<HeaderMap> = Headers(|headers| headers);
+
+impl Slot<Configuration> for AnswerHeaders {
+    fn put(&self, key: &str, said: &Node, into: &mut Configuration, findings: &mut Findings) -> Result<(), Refused> {
+        let mut headers = HeaderMap::new();
+        HEADERS.put(key, said, &mut headers, findings)?;
+        into.headers = headers.try_into().map_err(|_| Refused {
+            node: said.clone(),
+            rule: "headers that can be the same on every answer".to_owned(),
+            advice: "Leave Content-Length and others that say how an answer is to be read to the registry".to_owned(),
+        })?;
+        Ok(())
+    }
+
+    fn tell(&self, of: &mut Configuration) -> Told {
+        HEADERS.tell(&mut ResponseHeaders::as_map(&of.headers).clone())
+    }
+
+    fn rule(&self) -> String {
+        HEADERS.rule()
+    }
+
+    fn advice(&self) -> String {
+        HEADERS.advice()
+    }
+}
