@@ -313,7 +313,7 @@ impl Denied {
 }
 
 /// Whether nobody else can make this name mean their machine, or theirs mean this one (RFC 6761 §6.3).
-fn names_this_machine(host: &str) -> bool {
+pub fn names_this_machine(host: &str) -> bool {
     let name = match host.rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|digit| digit.is_ascii_digit()) => name,
         _ => host,

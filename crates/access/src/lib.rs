@@ -20,7 +20,7 @@ mod scope;
 mod token;
 
 pub use credentials::{Credentials, CredentialsError};
-pub use gate::{Caller, Challenge, Denied, Gate, Granted, Passwords, Provenance, Refusal};
+pub use gate::{Caller, Challenge, Denied, Gate, Granted, Passwords, Provenance, Refusal, names_this_machine};
 pub use htpasswd::{Htpasswd, HtpasswdError};
 pub use permit::{CatalogPermit, Delete, OperatorPermit, Permit, Pull, PullAnywhere, Push, Right};
 pub use scope::{Action, Scope};

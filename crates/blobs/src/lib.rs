@@ -42,4 +42,5 @@ pub use local_disk::LocalDisk;
 pub use marker::MarkerError;
 pub use observer::Observer;
 pub use read_only_disk::{LAYOUT, OpenBlob, ReadOnlyDisk};
+pub use room::Space;
 pub use writer::{Synced, UploadWriter};

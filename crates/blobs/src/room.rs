@@ -6,6 +6,17 @@ use std::{io, path::Path, sync::atomic::AtomicU64, sync::atomic::Ordering};
 
 use crate::{Error, LocalDisk, file_system::Failure};
 
+/// How much room there is on a disk, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Space {
+    /// What it holds in all.
+    pub size: u64,
+    /// What is free for us; what only the administrator may use does not count.
+    pub free: u64,
+    /// What is kept free.
+    pub reserve: u64,
+}
+
 /// How much of a disk is kept free.
 #[derive(Debug, Default)]
 pub(crate) struct Reserve(AtomicU64);
@@ -29,6 +40,14 @@ impl LocalDisk {
     /// Keeps so many bytes of the disk free from now on: what would use them is refused as if the disk were full.
     pub fn keep_free(&self, bytes: u64) {
         self.reserve().0.store(bytes, Ordering::Relaxed);
+    }
+
+    /// How much room there is. Blocks.
+    pub fn space(&self) -> io::Result<Space> {
+        let disk = rustix::fs::statvfs(self.root())?;
+        let bytes = |blocks: u64| blocks.saturating_mul(disk.f_frsize);
+        let reserve = self.reserve().0.load(Ordering::Relaxed);
+        Ok(Space { size: bytes(disk.f_blocks), free: bytes(disk.f_bavail), reserve })
     }
 
     /// Fails with [`Error::NoSpace`] unless there is room for so many more bytes.

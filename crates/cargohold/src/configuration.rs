@@ -33,6 +33,7 @@ use std::{
 use cargohold_http::{Limits, Pages, ResponseHeaders, Rules, ServerOptions, SiteOptions};
 use cargohold_registry::{Lifetimes, Platforms, Scrub, UrlPattern, Urls, Validation};
 
+use crate::logging::Logging;
 use layers::Layers;
 pub(crate) use problem::ConfigurationError;
 pub(crate) use problem::Origin;
@@ -81,6 +82,10 @@ pub(crate) struct Configuration {
     pub(crate) site: SiteOptions,
     /// What every answer has beside its own headers.
     pub(crate) headers: ResponseHeaders,
+    /// What is answered to those who run the registry, and where.
+    pub(crate) debug: DebugListener,
+    /// What is logged, how and where.
+    pub(crate) logging: Logging,
     /// What was set and has no effect, for the log.
     pub(crate) warnings: Vec<String>,
     /// Who said which setting.
@@ -95,6 +100,23 @@ pub(crate) enum Kind {
     Ours,
     /// That of the CNCF registry (distribution).
     Inherited,
+}
+
+/// What is answered to those who run the registry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct DebugListener {
+    /// Where; without it the registry's own listener tells the metrics to this machine.
+    pub(crate) addr: Option<SocketAddr>,
+    /// Whether the metrics are there.
+    pub(crate) prometheus: bool,
+    /// Their path there.
+    pub(crate) path: String,
+}
+
+impl Default for DebugListener {
+    fn default() -> Self {
+        Self { addr: None, prometheus: true, path: "/metrics".to_owned() }
+    }
 }
 
 /// Which addresses layers may name in `urls`, and which not.
@@ -152,6 +174,8 @@ impl Default for Configuration {
             server: ServerOptions::default(),
             site: SiteOptions::default(),
             headers: ResponseHeaders::default(),
+            debug: DebugListener::default(),
+            logging: Logging::default(),
             warnings: Vec::new(),
             origins: Vec::new(),
         }

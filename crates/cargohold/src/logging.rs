@@ -12,12 +12,13 @@ mod sink;
 
 use std::{collections::BTreeMap, io::IsTerminal, sync::Arc, time::Duration};
 
+use anyhow::Context;
 use cargohold_http::AccessLog;
 use tracing_subscriber::{EnvFilter, Layer, layer::SubscriberExt, registry::LookupSpan, util::SubscriberInitExt};
 
 pub(crate) use access::AccessFormat;
 pub(crate) use line::Formatter;
-pub(crate) use sink::{Output, SinkError};
+pub(crate) use sink::Output;
 
 use access::AccessLines;
 use layer::EventLines;
@@ -73,15 +74,16 @@ pub(crate) struct Logs {
 }
 
 impl Logging {
-    /// What is worth a line: what `RUST_LOG` says, if it says anything.
-    fn filter(&self) -> (EnvFilter, Option<String>) {
-        let own = || EnvFilter::new(self.directives());
+    /// What is worth a line: what `RUST_LOG` says, if it says anything; and what is wrong with that.
+    fn worth(&self) -> (String, Option<String>) {
         match std::env::var(EnvFilter::DEFAULT_ENV) {
             Ok(said) if !said.trim().is_empty() => match EnvFilter::try_new(&said) {
-                Ok(filter) => (filter, None),
-                Err(error) => (own(), Some(format!("RUST_LOG is not understood and has no effect: {error}"))),
+                Ok(_) => (said, None),
+                Err(error) => {
+                    (self.directives(), Some(format!("RUST_LOG is not understood and has no effect: {error}")))
+                }
             },
-            _ => (own(), None),
+            _ => (self.directives(), None),
         }
     }
 
@@ -107,36 +109,46 @@ impl Logs {
     /// Starts logging, for the whole process. `more` is what else wants to see the events and the spans.
     ///
     /// Fails if a file cannot be opened.
-    pub(crate) fn start(logging: &Logging) -> Result<Self, SinkError> {
+    pub(crate) fn start(logging: &Logging) -> anyhow::Result<Self> {
         Self::start_with(logging, None::<tracing_subscriber::layer::Identity>)
     }
 
-    pub(crate) fn start_with<L>(logging: &Logging, more: Option<L>) -> Result<Self, SinkError>
+    pub(crate) fn start_with<L>(logging: &Logging, more: Option<L>) -> anyhow::Result<Self>
     where
         L: Layer<tracing_subscriber::Registry> + Send + Sync,
     {
-        let (filter, complaint) = logging.filter();
+        let (worth, complaint) = logging.worth();
         let style = logging.style(&logging.output);
-        let sink = Sink::open(&logging.output, style.clone())?;
+        let sink = Sink::open(&logging.output, style.clone()).context("log.output")?;
         let mut sinks = vec![sink.clone()];
-        let access = if logging.access.disabled {
+        let access = if logging.access.disabled || !wants_requests(&worth) {
             None
         } else {
             let (output, format) = (&logging.access.output, logging.access.format);
             let style = logging.style(output);
             let shared = *output == logging.output;
-            let access = if shared { sink.clone() } else { Sink::open(output, style.clone())? };
+            let access = if shared {
+                sink.clone()
+            } else {
+                Sink::open(output, style.clone()).context("log.accesslog.output")?
+            };
             if !shared {
                 sinks.push(access.clone());
             }
             Some(Arc::new(AccessLines::new(format, style, access)))
         };
-        let lines = EventLines::new(style, logging.report_caller, sink).with_filter(filter);
+        let lines = EventLines::new(style, logging.report_caller, sink).with_filter(EnvFilter::new(worth));
         tracing_subscriber::registry().with(more).with(lines).init();
         if let Some(complaint) = complaint {
             tracing::warn!("{complaint}");
         }
         Ok(Self { sinks, access })
+    }
+
+    /// None: whatever is logged is nowhere.
+    #[cfg(test)]
+    pub(crate) fn none(_: &Logging) -> Self {
+        Self { sinks: Vec::new(), access: None }
     }
 
     /// What writes the lines about requests, if any are written.
@@ -159,6 +171,12 @@ impl Logs {
     pub(crate) fn flush(&self) {
         self.sinks.iter().for_each(|sink| sink.flush(PATIENCE));
     }
+}
+
+/// Whether those directives have requests logged.
+fn wants_requests(worth: &str) -> bool {
+    let filter = tracing_subscriber::registry().with(EnvFilter::new(worth));
+    tracing::subscriber::with_default(filter, || tracing::enabled!(target: access::TARGET, tracing::Level::INFO))
 }
 
 /// Something that knows its spans.

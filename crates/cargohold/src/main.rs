@@ -11,21 +11,23 @@ mod completions;
 mod config;
 mod configuration;
 mod data_folder;
+mod debug_listener;
 mod doors;
 mod exit_status;
 mod export;
 mod fsck;
 mod inherited_arguments;
-#[expect(dead_code, reason = "the settings that choose are still to come")]
 mod logging;
 mod man;
 mod management;
 mod management_socket;
+mod metrics;
 mod open;
 mod repository;
 mod restore;
 mod serve;
 mod show;
+mod status;
 mod sweep;
 
 use std::{path::PathBuf, process::ExitCode};
@@ -42,6 +44,7 @@ use inherited_arguments::GarbageCollect;
 use man::ManPages;
 use repository::RepositoryCommand;
 use restore::Restore;
+use status::Status;
 use sweep::SweepCommand;
 
 /// A container registry in one program.
@@ -150,6 +153,16 @@ blobs are missing, which is told.")]
 Exit status: 0 if all is well or was put right, 1 if it could not be done,
 3 if something is wrong.")]
     Fsck(Fsck),
+    /// Show how the running server is: data, traffic, sweep, scrub, disk
+    ///
+    /// Asks the server that runs on the data folder, by its socket there.
+    #[command(after_help = "Examples:
+  cargohold status
+  cargohold status --config /etc/cargohold.yml
+  cargohold status --json
+
+Exit status: 0 if a server answered, 1 if it could not be asked, 3 if none runs.")]
+    Status(Status),
     /// See what waits to be deleted
     #[command(
         subcommand,
@@ -211,6 +224,7 @@ fn main() -> ExitCode {
         Command::Backup(backup) => backup::run(&backup).map(done),
         Command::Restore(restore) => restore::run(&restore).map(done),
         Command::Fsck(fsck) => fsck::run(&fsck),
+        Command::Status(status) => status::run(&status),
         Command::Sweep(command) => sweep::run(&command).map(done),
         Command::Completions(completions) => completions::run(&completions).map(done),
         Command::Man(pages) => man::run(&pages).map(done),

@@ -52,6 +52,18 @@ impl Operator {
         Ok(Self { way })
     }
 
+    /// Reaches the server that runs on the data folder that the configuration names; none if none runs.
+    pub(crate) async fn reach_server(configuration: &Configuration) -> anyhow::Result<Option<Self>> {
+        let root = &configuration.root_directory;
+        match management_socket::connect(root).await {
+            Ok(stream) => Ok(Some(Self { way: Way::Running(stream) })),
+            Err(error) if is_nobody(&error) => Ok(None),
+            Err(error) => {
+                Err(anyhow!(error).context(format!("cannot reach the server whose data is in {}", root.display())))
+            }
+        }
+    }
+
     /// Asks for something; answers what came back, or says why it was refused.
     pub(crate) async fn ask(self, method: Method, path: &str, body: Option<&Value>) -> anyhow::Result<Value> {
         let body = body.map_or_else(Bytes::new, |body| body.to_string().into());

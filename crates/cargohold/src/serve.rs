@@ -10,7 +10,9 @@ use std::{
 
 use anyhow::Context;
 use cargohold_access::Gate;
-use cargohold_http::{Api, ApiOptions, Management, ServeOutcome, serve_management};
+use cargohold_http::{
+    Api, ApiOptions, Checks, Debug, Management, Running, ServeOutcome, ServerOptions, serve_management,
+};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::{
     net::TcpListener,
@@ -19,13 +21,8 @@ use tokio::{
 use uuid::Uuid;
 
 use crate::{
-    banner::Banner,
-    configuration::Configuration,
-    data_folder::DataFolder,
-    doors,
-    exit_status::ExitStatus,
-    logging::{self, Logs},
-    management_socket, open,
+    banner::Banner, configuration::Configuration, data_folder::DataFolder, debug_listener, doors,
+    exit_status::ExitStatus, logging::Logs, management_socket, metrics::Metrics, open,
 };
 
 /// Runs the registry until it is told to stop, with the settings of the file, if one is named, and of the environment.
@@ -34,7 +31,7 @@ pub(crate) fn run(
     environment: impl IntoIterator<Item = (OsString, OsString)>,
 ) -> anyhow::Result<()> {
     let configuration = Configuration::load(file, environment)?;
-    let logs = Logs::start(&logging::Logging::default())?;
+    let logs = Logs::start(&configuration.logging)?;
     let ended = serve_logged(configuration, &logs);
     logs.flush();
     ended
@@ -51,8 +48,9 @@ fn serve_logged(configuration: Configuration, logs: &Logs) -> anyhow::Result<()>
     let listener = runtime
         .block_on(TcpListener::bind(configuration.addr))
         .map_err(|error| cannot_listen(configuration.addr, error))?;
+    let debug = runtime.block_on(debug_listener::listen(configuration.debug.addr))?;
     let folder = DataFolder::claim(&configuration.root_directory)?;
-    runtime.block_on(serve(listener, configuration, gate, &folder, logs))
+    runtime.block_on(serve((listener, debug), configuration, gate, &folder, logs))
 }
 
 /// Says what is wrong with an address, and what to do.
@@ -79,7 +77,7 @@ fn raise_file_limit() {
 }
 
 async fn serve(
-    listener: TcpListener,
+    (listener, debug_listener): (TcpListener, Option<TcpListener>),
     configuration: Configuration,
     gate: Gate,
     folder: &DataFolder,
@@ -87,10 +85,13 @@ async fn serve(
 ) -> anyhow::Result<()> {
     let registry = open::open(folder, &configuration).await?;
     registry.warn_of_stores_away();
-    let Configuration { auth, limits, rules, pages, server, site, headers, .. } = configuration;
+    let Configuration { auth, limits, rules, pages, server, site, headers, debug, .. } = configuration;
+    let metrics = Metrics::new(registry.clone(), logs.clone());
+    let numbers = metrics.numbers()?;
     let socket = management_socket::listen_in(folder.path()).with_context(|| {
         format!("cannot listen on the socket for the management commands in {}", folder.path().display())
     })?;
+    reopen_logs_at_hangup(logs.clone())?;
     // From the banner on a signal is a request to stop in order.
     let stop = stop_asked_for(logs.clone())?;
     let machine = machine_name();
@@ -99,10 +100,23 @@ async fn serve(
         let registry = registry.clone();
         async move { registry.keep_house().await }
     });
-    let management = tokio::spawn(serve_management(socket, Arc::new(Management::new(registry.clone(), gate.clone()))));
+    let running = Running {
+        version: env!("CARGO_PKG_VERSION"),
+        started_at: open::now(),
+        address: listener.local_addr()?.to_string(),
+        metrics: metrics.http.clone(),
+    };
+    let management = Management::new(registry.clone(), gate.clone()).of_server(running);
+    let management = tokio::spawn(serve_management(socket, Arc::new(management)));
     let options = ApiOptions { limits, rules, pages, site, headers };
     let api = Api::new(registry.clone(), gate, options, instance());
-    let api = Arc::new(api.with_access_log(logs.access()));
+    let api = api.with_access_log(logs.access());
+    let api = Arc::new(api.with_metrics(metrics.http.clone(), debug_listener.is_none().then(|| numbers.clone())));
+    let _debug = debug_listener.map(|listener| {
+        let numbers = debug.prometheus.then(|| (debug.path.clone(), numbers));
+        debug_listener::serve(listener, Debug { numbers, checks: Checks::default() })
+    });
+    let server = ServerOptions { connections: metrics.http.connections.clone(), ..server };
     let service = move |request, connection| {
         let api = api.clone();
         async move { api.handle(request, connection).await }
@@ -140,6 +154,17 @@ fn announce(banner: &Banner<'_>) {
     if write!(output, "{banner}").and_then(|()| output.flush()).is_err() {
         tracing::info!(addr = %banner.addr, "ready");
     }
+}
+
+/// At SIGHUP the files of the logs are opened anew: something moved them away.
+fn reopen_logs_at_hangup(logs: Logs) -> anyhow::Result<()> {
+    let mut hangup = signal(SignalKind::hangup())?;
+    tokio::spawn(async move {
+        while hangup.recv().await.is_some() {
+            logs.reopen();
+        }
+    });
+    Ok(())
 }
 
 /// Waits for the first signal that asks for a stop. The second ends the process without waiting for anything, which is safe at

@@ -6,7 +6,7 @@ use std::{
     borrow::Cow,
     net::{IpAddr, SocketAddr},
     sync::Arc,
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, SystemTime},
 };
 
 use http::{HeaderMap, Method, Uri, Version, header};
@@ -51,7 +51,7 @@ pub struct Access<'a> {
     pub target: &'a str,
     /// The version of HTTP.
     pub version: Version,
-    /// The answer's status.
+    /// The answer's status; 499 if the client was gone before there was one.
     pub status: u16,
     /// Bytes of the answer's body that went to the client.
     pub bytes: u64,
@@ -69,8 +69,6 @@ pub struct Access<'a> {
 
 /// Who is told of each request.
 pub trait AccessLog: Send + Sync + 'static {
-    /// Whether somebody wants to know at all.
-    fn wanted(&self) -> bool;
     /// Takes down a request. Called by what answers requests, so this must not wait for anything.
     fn write(&self, access: &Access<'_>);
 }
@@ -86,7 +84,6 @@ pub(crate) struct Entry {
     agent: Option<String>,
     referer: Option<String>,
     at: SystemTime,
-    began: Instant,
 }
 
 impl Entry {
@@ -107,12 +104,11 @@ impl Entry {
             agent,
             referer: referer(request.headers()),
             at: SystemTime::now(),
-            began: Instant::now(),
         }
     }
 
     /// Tells of it, now that it is over.
-    pub(crate) fn end(self, id: &str, user: Option<&str>, status: u16, outcome: BodyOutcome) {
+    pub(crate) fn end(self, id: &str, user: Option<&str>, status: u16, outcome: BodyOutcome, took: Duration) {
         self.log.write(&Access {
             id,
             peer: self.peer,
@@ -125,7 +121,7 @@ impl Entry {
             bytes: outcome.bytes,
             complete: outcome.complete,
             began: self.at,
-            duration: self.began.elapsed(),
+            duration: took,
             agent: self.agent.as_deref(),
             referer: self.referer.as_deref(),
         });

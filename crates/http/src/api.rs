@@ -13,9 +13,9 @@ use hyper::body::{Body as _, Incoming};
 use tracing::Instrument;
 
 use crate::{
-    Body, Limits, Pages, Rules,
+    Body, HttpMetrics, Limits, Numbers, Pages, Rules,
     access_log::AccessLog,
-    blobs, catalog, challenge, discover,
+    blobs, catalog, challenge, debug, discover,
     error::ApiError,
     headers,
     in_flight::{InFlight, Place},
@@ -57,13 +57,23 @@ pub struct Api {
     instance: String,
     requests: AtomicU64,
     access_log: Option<Arc<dyn AccessLog>>,
+    metrics: Arc<HttpMetrics>,
+    /// The numbers, for this machine.
+    numbers: Option<Numbers>,
 }
 
 impl Api {
     /// The API over a registry, behind a gate. `instance` begins the ids of its requests.
     pub fn new(registry: Registry, gate: Gate, options: ApiOptions, instance: String) -> Self {
         let in_flight = Arc::new(InFlight::new(options.limits.requests, options.limits.wait));
-        Self { registry, gate, options, in_flight, instance, requests: AtomicU64::new(0), access_log: None }
+        let (requests, metrics) = (AtomicU64::new(0), Arc::default());
+        Self { registry, gate, options, in_flight, instance, requests, access_log: None, metrics, numbers: None }
+    }
+
+    /// Has every request counted there, and `numbers` told to this machine, if they are to be told here.
+    #[must_use]
+    pub fn with_metrics(self, metrics: Arc<HttpMetrics>, numbers: Option<Numbers>) -> Self {
+        Self { metrics, numbers, ..self }
     }
 
     /// Has every request told to `log`, if there is one.
@@ -76,12 +86,15 @@ impl Api {
     pub async fn handle(&self, request: Request<Incoming>, connection: ConnectionInfo) -> Response<Body> {
         let id = format!("{}-{}", self.instance, self.requests.fetch_add(1, Ordering::Relaxed));
         let client = self.options.site.client(connection.peer.ip(), request.headers());
-        let watched = Watched::begin(id, self.access_log.as_ref(), &request, &connection, client);
+        let watched = Watched::begin(id, &self.metrics, self.access_log.as_ref(), &request, &connection, client);
         let head = request.method() == Method::HEAD;
         let origin = request.headers().get(header::ORIGIN).cloned();
         let activity = connection.activity.clone();
         let site = self.options.site.site(&request, &connection);
         let (answer, place) = self.admit(request, connection, &watched, &site).instrument(watched.span.clone()).await;
+        if let Some(part) = answer.as_ref().err().and_then(ApiError::part) {
+            self.metrics.failed(part);
+        }
         let answer = answer.map_err(|error| match self.gate.challenge() {
             Some(challenge) => challenge::ask(error, challenge, &site),
             None => error,
@@ -112,8 +125,10 @@ impl Api {
         if let Err(long) = request_head::check(&request, connection.max_head) {
             return (Err(long), None);
         }
-        let request =
-            request.map(|body| RequestBody::new(body, self.options.limits.stall, connection.activity.clone()));
+        let request = request.map(|body| {
+            let body = RequestBody::new(body, self.options.limits.stall, connection.activity.clone());
+            body.counted_by(watched.received())
+        });
         match self.in_flight.enter(watched.client()).await {
             Ok(place) => (self.route(request, connection, watched, site).await, Some(place)),
             Err(too_many) => (Err(ApiError::too_many_requests(too_many.to_string(), too_many.pause)), None),
@@ -137,7 +152,8 @@ impl Api {
         let is_question = request.method() == Method::OPTIONS;
         // A browser's question comes without credentials, and is to be answered all the same.
         let shown = provenance.authorization.filter(|_| !is_question);
-        let caller = &self.gate.admit(Provenance { authorization: shown, ..provenance }).await?;
+        let admitted = self.gate.admit(Provenance { authorization: shown, ..provenance }).await;
+        let caller = &admitted.inspect_err(|refusal| self.metrics.refused(refusal))?;
         watched.came_from(caller);
         let pull = |name| self.gate.permit::<Pull>(caller, name);
         let push = |name| self.gate.permit::<Push>(caller, name);
@@ -148,7 +164,14 @@ impl Api {
         }
         match path {
             "/" if request.method().is_safe() => return Ok(root::get()),
-            token::PATH if self.gate.challenge().is_some() => return token::answer(&self.gate, caller, request).await,
+            token::PATH if self.gate.challenge().is_some() => {
+                return token::answer(&self.gate, &self.metrics, caller, request).await;
+            }
+            debug::METRICS if request.method().is_safe() && debug::from_this_machine(&request, &connection) => {
+                if let Some(numbers) = &self.numbers {
+                    return Ok(numbers.answer().await);
+                }
+            }
             _ => {}
         }
         let path = Path::parse(path)?;
@@ -273,7 +296,7 @@ pub(crate) fn methods(path: &Path) -> &'static str {
 }
 
 /// The answer to HEAD: that to GET, with the length that its body has.
-fn without_body(response: Response<Body>) -> Response<Body> {
+pub(crate) fn without_body(response: Response<Body>) -> Response<Body> {
     let (mut head, body) = response.into_parts();
     if let Some(length @ 1..) = body.size_hint().exact() {
         head.headers.insert(header::CONTENT_LENGTH, length.into());

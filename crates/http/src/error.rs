@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use cargohold_access::{Denied, Refusal as Closed, Scope};
 use cargohold_oci::{Digest, ErrorCode, PathError};
-use cargohold_registry::{ContentError, Error as Refusal};
+use cargohold_registry::{ContentError, Error as Refusal, Part};
 use http::{HeaderName, HeaderValue, Method, Response, StatusCode, header};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -50,12 +50,14 @@ pub(crate) struct ApiError {
     headers: Vec<(HeaderName, HeaderValue)>,
     lacking: Option<Lacking>,
     cause: Option<Box<dyn std::error::Error + Send + Sync>>,
+    /// Where it comes from, if it is a failure.
+    part: Option<Part>,
 }
 
 impl ApiError {
     fn new(status: StatusCode, code: ErrorCode, message: impl Into<String>) -> Self {
         let error = ProtocolError { code: code.as_str(), message: message.into(), detail: Value::Null };
-        Self { status, errors: vec![error], headers: Vec::new(), lacking: None, cause: None }
+        Self { status, errors: vec![error], headers: Vec::new(), lacking: None, cause: None, part: None }
     }
 
     /// Something in the request is not what the protocol allows there.
@@ -121,6 +123,11 @@ impl ApiError {
         self.lacking.as_ref()
     }
 
+    /// Where it comes from, if it is a failure of ours.
+    pub(crate) fn part(&self) -> Option<Part> {
+        self.part
+    }
+
     /// What only whoever runs the registry may ask.
     pub(crate) fn operators_only() -> Self {
         Self::new(StatusCode::FORBIDDEN, ErrorCode::Denied, "only the registry's operator may do this")
@@ -174,8 +181,8 @@ impl From<Refusal> for ApiError {
         use ErrorCode as Code;
         use StatusCode as Status;
 
-        let message = refusal.to_string();
-        match refusal {
+        let (message, part) = (refusal.to_string(), refusal.part());
+        let error = match refusal {
             Refusal::RepositoryUnknown(name) => {
                 Self::new(Status::NOT_FOUND, Code::NameUnknown, message).about(json!({ "name": name.as_str() }))
             }
@@ -220,7 +227,8 @@ impl From<Refusal> for ApiError {
             | Refusal::ImpossibleKey(_)
             | Refusal::Metadata(_)
             | Refusal::Broken => failed(refusal),
-        }
+        };
+        Self { part, ..error }
     }
 }
 
@@ -284,7 +292,8 @@ impl From<PathError> for ApiError {
 /// Something is wrong inside.
 fn failed(cause: impl std::error::Error + Send + Sync + 'static) -> ApiError {
     let message = "the registry failed; its log tells more beside this request's id";
-    ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, ErrorCode::Unknown, message).because(cause)
+    let error = ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, ErrorCode::Unknown, message).because(cause);
+    ApiError { part: Some(Part::Other), ..error }
 }
 
 /// Nothing is wrong with the request, and it may succeed in a while.

@@ -14,7 +14,8 @@ pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id"
 
 pub(crate) const REGISTRY_2: HeaderValue = HeaderValue::from_static("registry/2.0");
 pub(crate) const BASIC: HeaderValue = HeaderValue::from_static("Basic realm=\"Registry\"");
-pub(crate) const JSON: HeaderValue = HeaderValue::from_static("application/json");
+pub(crate) const JSON_TYPE: &str = "application/json";
+pub(crate) const JSON: HeaderValue = HeaderValue::from_static(JSON_TYPE);
 pub(crate) const OCTET_STREAM: HeaderValue = HeaderValue::from_static("application/octet-stream");
 pub(crate) const CLOSE: HeaderValue = HeaderValue::from_static("close");
 pub(crate) const BYTES: HeaderValue = HeaderValue::from_static("bytes");

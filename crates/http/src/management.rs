@@ -7,6 +7,7 @@ mod backups;
 mod notifications;
 mod repositories;
 mod socket;
+mod status;
 mod sweep;
 
 use bytes::Bytes;
@@ -17,6 +18,7 @@ use http::{Method, Request, Response, header};
 use serde::Serialize;
 
 pub use socket::serve_management;
+pub use status::Running;
 
 use crate::{error::ApiError, headers, query::Query};
 use repositories::Wanted;
@@ -29,12 +31,20 @@ pub const MOST_BODY: usize = 64 * 1024;
 pub struct Management {
     registry: Registry,
     gate: Gate,
+    /// The server that this is a part of, if it is one of a server.
+    running: Option<Running>,
 }
 
 impl Management {
     /// The API over a registry, behind a gate.
     pub fn new(registry: Registry, gate: Gate) -> Self {
-        Self { registry, gate }
+        Self { registry, gate, running: None }
+    }
+
+    /// Has it tell how the server is that it is a part of.
+    #[must_use]
+    pub fn of_server(self, running: Running) -> Self {
+        Self { running: Some(running), ..self }
     }
 
     /// Answers one request of the operator. Whatever happens is an answer.
@@ -66,6 +76,9 @@ impl Management {
         });
         let wanted = || Wanted::read(&self.gate, caller, request);
         match (request.uri().path(), request.method()) {
+            ("/v1/status", &Method::GET) if let Some(running) = &self.running => {
+                status::status(registry, &operator, running).await
+            }
             ("/v1/sweep", &Method::GET) => sweep::status(registry, &operator, Query::of(request.uri())).await,
             ("/v1/repositories/delete", &Method::POST) => repositories::delete(registry, &wanted()?).await,
             ("/v1/repositories/undelete", &Method::POST) => repositories::undelete(registry, &wanted()?).await,
@@ -78,7 +91,7 @@ impl Management {
             ("/v1/notifications/redeliver", &Method::POST) => {
                 notifications::redeliver(registry, &operator, request).await
             }
-            ("/v1/sweep" | "/v1/notifications" | "/v1/notifications/failures", method) => {
+            ("/v1/status" | "/v1/sweep" | "/v1/notifications" | "/v1/notifications/failures", method) => {
                 Err(ApiError::method_not_allowed(method, "GET"))
             }
             (

@@ -12,7 +12,10 @@ use http_body_util::BodyExt;
 use hyper::body::{Body as _, Incoming};
 use tokio::time::timeout;
 
-use crate::server::{Activity, Unread};
+use crate::{
+    server::{Activity, Unread},
+    watched::Received,
+};
 
 /// A body that comes in, or does not.
 pub(crate) struct RequestBody {
@@ -24,13 +27,21 @@ pub(crate) struct RequestBody {
     unread: Option<Unread>,
     /// Its end was read.
     ended: bool,
+    received: Option<Received>,
 }
 
 impl RequestBody {
     pub(crate) fn new(incoming: Incoming, stall: Duration, connection: Arc<Activity>) -> Self {
         let unread = (!incoming.is_end_stream()).then(|| connection.unread());
         let ended = incoming.is_end_stream();
-        Self { incoming, stall, connection, unread, ended }
+        Self { incoming, stall, connection, unread, ended, received: None }
+    }
+
+    /// Has its bytes counted as they come.
+    #[must_use]
+    pub(crate) fn counted_by(mut self, received: Received) -> Self {
+        self.received = Some(received);
+        self
     }
 
     /// Bytes that will come at least, as far as the request's head says.
@@ -78,6 +89,9 @@ impl RequestBody {
                 }
                 Ok(Some(Ok(frame))) => {
                     if let Ok(data) = frame.into_data() {
+                        if let Some(received) = &self.received {
+                            received.count(data.len());
+                        }
                         break Ok(data);
                     }
                 }

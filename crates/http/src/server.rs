@@ -36,6 +36,7 @@ use tracing::{debug, info, warn};
 
 use crate::{
     body::{Body, Transport},
+    metrics::ConnectionMetrics,
     sendfile::SendfileStream,
 };
 use bare_answers::BareAnswers;
@@ -76,6 +77,8 @@ pub struct ServerOptions {
     /// Longest request head in bytes, at least 8 KiB; longer ones are answered with 431: those that can be read at all
     /// by the service, which is told this number.
     pub max_head: usize,
+    /// Counts the connections.
+    pub connections: Arc<ConnectionMetrics>,
 }
 
 /// What a service is told of the connection that a request came by.
@@ -132,6 +135,7 @@ impl Default for ServerOptions {
             stall: Duration::from_mins(10),
             drain: Duration::from_secs(30),
             max_head: 64 * 1024,
+            connections: Arc::default(),
         }
     }
 }
@@ -145,6 +149,7 @@ where
         if let Err(error) = prepare(&tcp, &self.options) {
             debug!(%peer, %error, "a socket option was refused");
         }
+        let _open = self.options.connections.opened();
         let activity = Arc::new(Activity::default());
         let stream = GentleClose::new(SendfileStream::new(tcp), activity.clone());
         let stream = BareAnswers::new(stream, activity.clone(), peer, self.options.max_head);
@@ -207,7 +212,7 @@ where
         () = async {
             let mut failing = false;
             loop {
-                let (tcp, peer) = accept(&listener, &mut failing).await;
+                let (tcp, peer) = accept(&listener, &server.options.connections, &mut failing).await;
                 let connection = server.clone().connection(tcp, peer);
                 connections.spawn(cut_off.clone().run_until_cancelled_owned(connection));
             }
@@ -226,7 +231,7 @@ where
 }
 
 /// The next connection. Errors of `accept` are waited out: the first of a row is logged, and so is its end.
-async fn accept(listener: &TcpListener, failing: &mut bool) -> (TcpStream, SocketAddr) {
+async fn accept(listener: &TcpListener, metrics: &ConnectionMetrics, failing: &mut bool) -> (TcpStream, SocketAddr) {
     loop {
         match listener.accept().await {
             Ok((tcp, peer)) => {
@@ -238,6 +243,7 @@ async fn accept(listener: &TcpListener, failing: &mut bool) -> (TcpStream, Socke
             // The client was gone before we came.
             Err(error) if matches!(error.kind(), ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset) => {}
             Err(error) => {
+                metrics.accept_failures.increment();
                 if !mem::replace(failing, true) {
                     warn!(%error, "connections cannot be accepted, trying again");
                 }

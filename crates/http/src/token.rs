@@ -10,7 +10,7 @@ use cargohold_oci::ErrorCode;
 use http::{HeaderValue, Method, Request, Response, header};
 use serde::Serialize;
 
-use crate::{Body, error::ApiError, headers, query::Query, request_body::RequestBody};
+use crate::{Body, HttpMetrics, error::ApiError, headers, query::Query, request_body::RequestBody};
 
 pub(crate) const PATH: &str = "/auth/token";
 pub(crate) const METHODS: &str = "GET, HEAD, POST";
@@ -29,6 +29,7 @@ struct Answer {
 
 pub(crate) async fn answer(
     gate: &Gate,
+    metrics: &HttpMetrics,
     caller: &Caller,
     request: Request<RequestBody>,
 ) -> Result<Response<Body>, ApiError> {
@@ -38,13 +39,18 @@ pub(crate) async fn answer(
             let scopes: Vec<_> = query.all("scope").collect();
             grant(gate, caller, Scope::parse_all(scopes.iter().map(AsRef::as_ref)))
         }
-        Method::POST => post(gate, caller, request).await,
+        Method::POST => post(gate, metrics, caller, request).await,
         _ => Err(ApiError::method_not_allowed(request.method(), METHODS)),
     }
 }
 
 /// The form of OAuth 2 (RFC 6749 §4.3), in which the password stands among the fields.
-async fn post(gate: &Gate, caller: &Caller, request: Request<RequestBody>) -> Result<Response<Body>, ApiError> {
+async fn post(
+    gate: &Gate,
+    metrics: &HttpMetrics,
+    caller: &Caller,
+    request: Request<RequestBody>,
+) -> Result<Response<Body>, ApiError> {
     let (_, body) = request.into_parts();
     let form = read(body).await?;
     let field = |name: &str| form.iter().find_map(|(key, value)| (key == name).then_some(value.as_str()));
@@ -52,7 +58,8 @@ async fn post(gate: &Gate, caller: &Caller, request: Request<RequestBody>) -> Re
     match field("grant_type") {
         Some("password") => {
             let (user, password) = (field("username").unwrap_or_default(), field("password").unwrap_or_default());
-            grant(gate, &gate.sign_in(user, password).await?, scopes)
+            let signed_in = gate.sign_in(user, password).await.inspect_err(|refusal| metrics.refused(refusal))?;
+            grant(gate, &signed_in, scopes)
         }
         // As RFC 6749 has it, clients that have a password too then send that.
         Some("refresh_token") => Err(ApiError::invalid(

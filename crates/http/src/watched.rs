@@ -1,20 +1,28 @@
-//! What is known of a request while it is answered, for whoever watches the registry.
+//! What is known of a request while it is answered, for whoever watches the registry: the access log and the numbers.
 
 use std::{
     net::{IpAddr, SocketAddr},
-    sync::{Arc, OnceLock},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Instant,
 };
 
 use cargohold_access::Caller;
-use http::Response;
+use http::{Request, Response, StatusCode};
 use tracing::Span;
 
 use crate::{
-    Body, access_log,
+    Body, HttpMetrics,
     access_log::{AccessLog, Entry},
     body::BodyOutcome,
+    metrics::Series,
     server::ConnectionInfo,
 };
+
+/// What a request is said to have been answered with whose client was gone before there was an answer (nginx has it so).
+const CLIENT_GONE: u16 = 499;
 
 /// One request, from its head to the last byte of its answer.
 pub(crate) struct Watched {
@@ -23,22 +31,48 @@ pub(crate) struct Watched {
     pub(crate) span: Span,
     peer: SocketAddr,
     client: IpAddr,
-    entry: Option<access_log::Entry>,
+    metrics: Arc<HttpMetrics>,
+    series: Series,
+    began: Instant,
+    received: Arc<AtomicU64>,
+    entry: Option<Entry>,
     user: OnceLock<String>,
+    ended: bool,
+}
+
+/// Counts the bytes of one request's body.
+#[derive(Clone, Debug)]
+pub(crate) struct Received {
+    metrics: Arc<HttpMetrics>,
+    of_request: Arc<AtomicU64>,
 }
 
 impl Watched {
     pub(crate) fn begin<B>(
         id: String,
+        metrics: &Arc<HttpMetrics>,
         log: Option<&Arc<dyn AccessLog>>,
-        request: &http::Request<B>,
+        request: &Request<B>,
         connection: &ConnectionInfo,
         client: IpAddr,
     ) -> Self {
         // At the level of errors, so that these have the id whatever else is logged.
         let span = tracing::error_span!("request", id);
-        let entry = log.filter(|log| log.wanted()).map(|log| Entry::new(log.clone(), connection.peer, client, request));
-        Self { id, span, peer: connection.peer, client, entry, user: OnceLock::new() }
+        let entry = log.map(|log| Entry::new(log.clone(), connection.peer, client, request));
+        metrics.began();
+        Self {
+            id,
+            span,
+            peer: connection.peer,
+            client,
+            metrics: metrics.clone(),
+            series: Series::of(request.method(), request.uri().path()),
+            began: Instant::now(),
+            received: Arc::default(),
+            entry,
+            user: OnceLock::new(),
+            ended: false,
+        }
     }
 
     /// What the answer calls it.
@@ -56,6 +90,11 @@ impl Watched {
         if self.peer.ip() == self.client { self.peer.to_string() } else { self.client.to_string() }
     }
 
+    /// What counts the bytes of its body.
+    pub(crate) fn received(&self) -> Received {
+        Received { metrics: self.metrics.clone(), of_request: self.received.clone() }
+    }
+
     /// It is known who sent it.
     pub(crate) fn came_from(&self, caller: &Caller) {
         if let Some(name) = caller.name() {
@@ -64,8 +103,8 @@ impl Watched {
     }
 
     /// Has the answer tell how it ended, and drop what is to be kept until then.
-    pub(crate) fn follow(self, response: Response<Body>, kept: impl Send + 'static) -> Response<Body> {
-        let status = response.status().as_u16();
+    pub(crate) fn follow(mut self, response: Response<Body>, kept: impl Send + 'static) -> Response<Body> {
+        let status = response.status();
         response.map(|body| {
             body.observed(move |outcome| {
                 self.end(status, outcome);
@@ -74,9 +113,29 @@ impl Watched {
         })
     }
 
-    fn end(self, status: u16, outcome: BodyOutcome) {
-        if let Some(entry) = self.entry {
-            entry.end(&self.id, self.user.get().map(String::as_str), status, outcome);
+    fn end(&mut self, status: StatusCode, outcome: BodyOutcome) {
+        self.ended = true;
+        let took = self.began.elapsed();
+        self.metrics.ended(self.series, status, outcome, took);
+        if let Some(entry) = self.entry.take() {
+            entry.end(&self.id, self.user.get().map(String::as_str), status.as_u16(), outcome, took);
         }
+    }
+}
+
+impl Drop for Watched {
+    /// Dropped before its end if nobody waits for the answer any more.
+    fn drop(&mut self) {
+        if !self.ended {
+            let status = StatusCode::from_u16(CLIENT_GONE).unwrap_or(StatusCode::BAD_REQUEST);
+            self.end(status, BodyOutcome { bytes: 0, complete: false });
+        }
+    }
+}
+
+impl Received {
+    pub(crate) fn count(&self, bytes: usize) {
+        self.metrics.received(bytes);
+        self.of_request.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 }

@@ -12,6 +12,7 @@ mod adopt;
 mod arrivals;
 mod backups;
 mod blobs;
+mod census;
 mod check;
 mod connection;
 mod deliveries;
@@ -20,6 +21,7 @@ mod events;
 mod export;
 mod ids;
 mod manifests;
+mod metrics;
 mod mounts;
 mod objects;
 mod postgres;
@@ -41,12 +43,15 @@ mod uploads;
 
 use std::path::Path;
 
+use cargohold_metrics::Page;
+
 pub use adopt::{
     AbsentReference, AdoptLinks, AdoptTags, AdoptedLink, AdoptedLinks, AdoptedTag, Holdings, KnownManifest,
     SettleLinks, TagOutcome,
 };
 pub use backups::{PutOffDeletions, RecordBackup};
 pub use blobs::{BlobCopy, DeleteBlob, DeletedBlob, RenewLink};
+pub use census::{Counted, CountedPage};
 pub use check::{CheckedObject, CheckedPayload, CheckedSession, DiscardUnnamed, MarkFound, MarkVerified};
 pub use deliveries::{
     Delivered, Delivery, EndpointRecord, EnsureEndpoint, FailedDelivery, Fence, ForgetEndpoint, HoldEndpoint,
@@ -167,6 +172,13 @@ impl Metadata {
         }
     }
 
+    /// Tells what it counted of its work.
+    pub fn tell(&self, page: &mut Page) {
+        if let Engine::Sqlite(sqlite) = &self.engine {
+            sqlite.tell(page);
+        }
+    }
+
     fn reader(&self) -> &Engine {
         &self.engine
     }
@@ -200,6 +212,7 @@ pub fn statements() -> impl Iterator<Item = &'static Statement> {
         backups::STATEMENTS,
         blobs::DELETE_STATEMENTS,
         blobs::STATEMENTS,
+        census::STATEMENTS,
         check::STATEMENTS,
         deliveries::STATEMENTS,
         deliveries::STATUS_STATEMENTS,

@@ -17,7 +17,7 @@ statements! {
         limit 1";
     MARK_MISSING = "update objects set state = 'missing' where id = $1 and state = 'live'";
     LIST_DISCARDED = "
-        select id, store_id, key, upload_id from objects
+        select id, store_id, key, upload_id, coalesce(size, 0) from objects
         where state = 'discarded' and delete_after <= $1
         order by delete_after
         limit $2";
@@ -64,6 +64,8 @@ pub struct Discarded {
     pub key: String,
     /// The upload that wrote it, if it never became live: its staged bytes go too.
     pub upload: Option<UploadId>,
+    /// Its bytes, if it was live.
+    pub size: u64,
 }
 
 impl FromRow for Discarded {
@@ -75,6 +77,7 @@ impl FromRow for Discarded {
             store: StoreId(row.integer(1)?),
             key: row.text(2)?.to_owned(),
             upload: upload.map(parse).transpose()?,
+            size: row.length(4)?,
         })
     }
 }

@@ -9,6 +9,7 @@ mod writer;
 
 use std::{path::Path, sync::Arc};
 
+use cargohold_metrics::Page;
 use rusqlite::{
     Connection, ToSql,
     config::DbConfig,
@@ -73,6 +74,10 @@ impl Sqlite {
 
     pub(crate) async fn run<T: Transaction>(&self, transaction: T) -> Result<T::Output, Error> {
         self.writer.run(transaction).await
+    }
+
+    pub(crate) fn tell(&self, page: &mut Page) {
+        self.writer.tell(page);
     }
 
     pub(crate) async fn close(&self) {

@@ -35,7 +35,11 @@ impl Registry {
     pub async fn delete_repository(&self, permit: &Permit<Delete>) -> Result<Timestamp, Error> {
         let (repository, window) = (permit.repository().clone(), self.undo_window());
         let deleted = self.change(&repository, DeleteRepository { repository: repository.clone(), window }).await?;
-        if deleted { Ok(window.until) } else { Err(Error::RepositoryUnknown(repository)) }
+        if !deleted {
+            return Err(Error::RepositoryUnknown(repository));
+        }
+        self.0.metrics.repositories_deleted.increment();
+        Ok(window.until)
     }
 
     /// Deletes a blob from one repository, unless a manifest there needs it.
@@ -43,7 +47,10 @@ impl Registry {
         let repository = permit.repository().clone();
         let delete = DeleteBlob { repository: repository.clone(), digest, window: self.undo_window() };
         match self.change(&repository, delete).await? {
-            DeletedBlob::Deleted => Ok(()),
+            DeletedBlob::Deleted => {
+                self.0.metrics.blobs_deleted.increment();
+                Ok(())
+            }
             DeletedBlob::Unknown => Err(Error::BlobUnknown { repository, digest }),
             DeletedBlob::NeededBy(manifest) => Err(Error::BlobNeeded { repository, digest, manifest }),
         }
@@ -51,12 +58,20 @@ impl Registry {
 
     async fn delete_tag(&self, repository: RepositoryName, tag: Tag) -> Result<Option<TakenAlong>, Error> {
         let delete = DeleteTag { repository: repository.clone(), tag, now: self.0.environment.now() };
-        Ok(self.change(&repository, delete).await?.then(TakenAlong::default))
+        let deleted = self.change(&repository, delete).await?;
+        if deleted {
+            self.0.metrics.tags_deleted.increment();
+        }
+        Ok(deleted.then(TakenAlong::default))
     }
 
     async fn delete_by_digest(&self, repository: RepositoryName, digest: Digest) -> Result<Option<TakenAlong>, Error> {
         let delete = DeleteManifest { repository: repository.clone(), digest, window: self.undo_window() };
         let deleted = self.change(&repository, delete).await?;
+        if let Some(DeletedManifests { manifests, tags }) = &deleted {
+            self.0.metrics.manifests_deleted.add(*manifests as u64);
+            self.0.metrics.tags_deleted.add(*tags as u64);
+        }
         // The one that was named does not count.
         Ok(deleted.map(|DeletedManifests { manifests, tags }| TakenAlong { manifests: manifests - 1, tags }))
     }

@@ -43,15 +43,21 @@ impl Registry {
         let (mut gone, mut stuck) = (Vec::new(), Vec::new());
         for discarded in &due {
             match self.delete_bytes(discarded).await {
-                Ok(()) => gone.push(discarded.object),
+                Ok(()) => gone.push(discarded),
                 Err(error) => {
+                    self.0.metrics.discard_failures.increment();
                     tracing::error!(key = discarded.key, %error, cause = ?error, "discarded bytes could not be deleted");
                     stuck.push(discarded.object);
                 }
             }
         }
         if !gone.is_empty() {
-            self.0.metadata.run(ForgetObjects { objects: gone }).await?;
+            let objects = gone.iter().map(|discarded| discarded.object).collect();
+            self.0.metadata.run(ForgetObjects { objects }).await?;
+            self.0.metrics.objects_discarded.add(gone.len() as u64);
+            // Those of others are only forgotten.
+            let ours = gone.iter().filter(|discarded| discarded.store == self.0.stores.own());
+            self.0.metrics.bytes_discarded.add(ours.map(|discarded| discarded.size).sum());
         }
         if !stuck.is_empty() {
             let until = self.0.environment.now().plus(RETRY);

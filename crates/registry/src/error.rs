@@ -6,6 +6,17 @@ use cargohold_oci::{Digest, Excerpt, ManifestError, Reference, RepositoryName, U
 
 use crate::uploads::ContentError;
 
+/// Where a failure comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// The bytes, and the disk that they are on.
+    Store,
+    /// The facts.
+    Database,
+    /// Anything else.
+    Other,
+}
+
 /// The refusals and failures of all operations.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -196,6 +207,20 @@ pub enum Error {
     /// An operation ended without an answer, which is a bug.
     #[error("the operation broke off")]
     Broken,
+}
+
+impl Error {
+    /// Where it comes from, if it is a failure; none if it is a refusal, which is the right answer.
+    pub fn part(&self) -> Option<Part> {
+        match self {
+            Self::Store(_) | Self::StoreUnknown(_) | Self::StoreAway(_) | Self::ReadOnly(_) | Self::NoSpace => {
+                Some(Part::Store)
+            }
+            Self::Metadata(_) | Self::Busy | Self::ImpossibleKey(_) => Some(Part::Database),
+            Self::Broken => Some(Part::Other),
+            _ => None,
+        }
+    }
 }
 
 impl From<cargohold_blobs::Error> for Error {

@@ -49,7 +49,9 @@ impl Registry {
         let idle = self.0.metadata.stale_uploads(touched_before, STEP).await?;
         for upload in &idle {
             // Whoever wrote to it in between keeps it.
-            self.0.metadata.run(ExpireUpload { upload: *upload, touched_before, now }).await?;
+            if self.0.metadata.run(ExpireUpload { upload: *upload, touched_before, now }).await? {
+                self.0.metrics.uploads_expired.increment();
+            }
             self.wake_discards();
         }
         Ok(idle.len() == usize::from(STEP))

@@ -19,8 +19,10 @@ mod export;
 mod list_referrers;
 mod list_repositories;
 mod list_tags;
+mod metrics;
 mod mount;
 mod notifications;
+mod overview;
 mod pull_blob;
 mod pull_manifest;
 mod put_manifest;
@@ -40,19 +42,20 @@ use std::{
 use cargohold_metadata::Metadata;
 pub use cargohold_metadata::{CandidateStatus, Count, Grace, Reason, SweepStatus, Timestamp, Undeleted};
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 pub use adopt::{Adopted, Adopting, Found, Odd, Oddity};
 pub use check::{Checked, Checking, HowToCheck, Problem};
 pub use delete::TakenAlong;
 pub use environment::Environment;
-pub use error::Error;
+pub use error::{Error, Part};
 pub use export::{ExportFolder, Exported, Exporting};
 pub use list_referrers::{Place, Referrer};
 pub use notifications::{
     Action, Courier, Endpoint, EndpointState, EndpointStatus, FailedEvent, Notifications, Origin, Parcel, Pulled,
     Redelivery, Sent, Source,
 };
+pub use overview::{Data, Overview, ScrubState};
 pub use pull_blob::BlobHead;
 pub use put_manifest::Put;
 pub use scrub::Scrub;
@@ -104,6 +107,9 @@ struct Parts {
     discards: Notify,
     sweeps: Notify,
     notifier: OnceLock<notifications::Notifier>,
+    metrics: metrics::RegistryMetrics,
+    /// How much there is, as it was last counted.
+    counted: watch::Sender<Option<Data>>,
 }
 
 impl Registry {
@@ -117,8 +123,20 @@ impl Registry {
         environment: Environment,
     ) -> Self {
         let (discards, sweeps) = (Notify::new(), Notify::new());
-        let notifier = OnceLock::new();
-        let parts = Parts { metadata, stores, lifetimes, scrub, validation, environment, discards, sweeps, notifier };
+        let (metrics, counted) = (metrics::RegistryMetrics::default(), watch::Sender::default());
+        let parts = Parts {
+            metadata,
+            stores,
+            lifetimes,
+            scrub,
+            validation,
+            environment,
+            discards,
+            sweeps,
+            notifier: OnceLock::new(),
+            metrics,
+            counted,
+        };
         Self(Arc::new(parts), None)
     }
 
@@ -134,7 +152,8 @@ impl Registry {
 
     /// Runs what must be done again and again, until dropped. Stopping it at any point is safe.
     pub async fn keep_house(&self) {
-        tokio::join!(self.discard_forever(), self.expire_forever(), self.sweep_forever(), self.scrub_forever());
+        let clean = async { tokio::join!(self.discard_forever(), self.expire_forever(), self.sweep_forever()) };
+        tokio::join!(clean, self.scrub_forever(), self.count_forever());
     }
 
     /// Does once what is due of it.

@@ -25,6 +25,10 @@ impl Registry {
     async fn link(&self, source: Option<RepositoryName>, target: &Permit<Push>, digest: Digest) -> Result<bool, Error> {
         self.0.validation.check_name(target.repository())?;
         let mount = Mount { source, target: target.repository().clone(), digest, grace: self.grace() };
-        self.change(target.repository(), mount).await
+        let mounted = self.change(target.repository(), mount).await?;
+        if mounted {
+            self.0.metrics.blobs_mounted.increment();
+        }
+        Ok(mounted)
     }
 }

@@ -47,7 +47,11 @@ impl Registry {
         let task = async move {
             registry.0.stores.disk().require_room(put.bytes.len() as u64).await?;
             let (repository, bytes) = (put.repository.clone(), put.bytes.clone());
-            registry.change_manifest(&repository, &bytes, put).await
+            let put = registry.change_manifest(&repository, &bytes, put).await?;
+            if put.is_ok() {
+                registry.0.metrics.manifests_put.increment();
+            }
+            Ok(put)
         };
         match to_the_end(task).await? {
             Ok(absent) => Ok(Put { digest, subject, absent: unexpected(&manifest, absent) }),

@@ -40,6 +40,7 @@ impl Registry {
                 Ok(true) => BREATH,
                 Ok(false) => self.0.lifetimes.between_sweeps,
                 Err(error) => {
+                    self.0.metrics.scrub_failures.increment();
                     tracing::error!(%error, cause = ?error, "the scrub could not go on, trying again later");
                     RETRY
                 }
@@ -59,6 +60,11 @@ impl Registry {
     async fn scrub(&self, object: &CheckedObject) -> Result<(), Error> {
         let rate = u64::try_from(self.0.scrub.bytes_a_second).ok().and_then(NonZeroU64::new).unwrap_or(NonZeroU64::MIN);
         let problem = self.examine(object, Some(Pace::Gentle(rate))).await?;
+        self.0.metrics.objects_scrubbed.increment();
+        self.0.metrics.bytes_scrubbed.add(object.size);
+        if let Some(problem) = &problem {
+            self.0.metrics.found(problem);
+        }
         match problem {
             Some(problem @ Problem::Unreadable { .. }) => {
                 // The disk may be better off another time. The others are not kept waiting for that.

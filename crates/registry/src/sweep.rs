@@ -22,6 +22,7 @@ impl Registry {
                 Ok(true) => continue,
                 Ok(false) => self.0.lifetimes.between_sweeps,
                 Err(error) => {
+                    self.0.metrics.sweep_failures.increment();
                     tracing::error!(%error, cause = ?error, "the sweep could not go on, trying again later");
                     RETRY
                 }
@@ -58,6 +59,7 @@ impl Registry {
             match swept {
                 Ok(Swept::Removed) => {
                     removed = true;
+                    self.0.metrics.swept.increment();
                     if matches!(candidate, Candidate::Blob(_) | Candidate::Repository(_)) {
                         self.wake_discards();
                     }
@@ -73,6 +75,7 @@ impl Registry {
 
     /// One that cannot be looked at keeps none of the others.
     async fn postpone(&self, candidate: Candidate, error: Error) -> Result<(), Error> {
+        self.0.metrics.sweep_failures.increment();
         tracing::error!(?candidate, %error, cause = ?error, "a candidate of the sweep could not be looked at");
         let until = self.0.environment.now().plus(RETRY);
         Ok(self.0.metadata.run(PostponeCandidate { candidate, until }).await?)

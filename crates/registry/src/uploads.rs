@@ -71,7 +71,9 @@ impl Registry {
             hash_state: HashState::new(algorithm).to_bytes(),
             grace: self.grace(),
         };
-        Ok((upload, self.0.metadata.run(start).await?))
+        let epoch = self.0.metadata.run(start).await?;
+        self.0.metrics.uploads_started.increment();
+        Ok((upload, epoch))
     }
 
     async fn find_upload(&self, repository: &RepositoryName, upload: UploadId) -> Result<Upload, Error> {

@@ -9,6 +9,8 @@ use std::{
 
 use cargohold_registry::UrlPattern;
 
+use crate::logging::Output;
+
 /// A way to write values of one type.
 pub(crate) trait Form: Sync {
     type Value;
@@ -52,6 +54,15 @@ pub(crate) struct Address;
 
 /// The path of a folder.
 pub(crate) struct Folder;
+
+/// An address to listen on besides, if there is one.
+pub(crate) struct OtherAddress;
+
+/// The path of a URL.
+pub(crate) struct UrlPath;
+
+/// Where a log goes.
+pub(crate) struct LogOutput;
 
 /// The path of a file, if one is named.
 pub(crate) struct File;
@@ -297,6 +308,76 @@ impl Form for Address {
 
     fn advice(&self) -> String {
         "Write <IP address>:<port>, as in 127.0.0.1:5000, or :<port> for every IPv4 address of this machine".to_owned()
+    }
+}
+
+impl Form for OtherAddress {
+    type Value = Option<SocketAddr>;
+
+    fn read(&self, text: &str) -> Option<Option<SocketAddr>> {
+        Address.read(text).map(Some)
+    }
+
+    fn write(&self, value: &Option<SocketAddr>) -> Option<String> {
+        value.as_ref().and_then(|address| Address.write(address))
+    }
+
+    fn rule(&self) -> String {
+        Address.rule()
+    }
+
+    fn advice(&self) -> String {
+        Address.advice()
+    }
+}
+
+impl Form for UrlPath {
+    type Value = String;
+
+    fn read(&self, text: &str) -> Option<String> {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/-._~".contains(&byte);
+        (text.starts_with('/') && text.len() <= 200 && text.bytes().all(plain)).then(|| text.to_owned())
+    }
+
+    fn write(&self, value: &String) -> Option<String> {
+        Some(value.clone())
+    }
+
+    fn rule(&self) -> String {
+        "the path of a URL".to_owned()
+    }
+
+    fn advice(&self) -> String {
+        "Begin it with a slash, as in /metrics, and use letters, digits, and -._~/".to_owned()
+    }
+}
+
+impl Form for LogOutput {
+    type Value = Output;
+
+    fn read(&self, text: &str) -> Option<Output> {
+        match text {
+            "" => None,
+            "stderr" => Some(Output::Stderr),
+            "stdout" => Some(Output::Stdout),
+            path => Some(Output::File(path.into())),
+        }
+    }
+
+    fn write(&self, value: &Output) -> Option<String> {
+        Some(match value {
+            Output::Stderr => "stderr".to_owned(),
+            Output::Stdout => "stdout".to_owned(),
+            Output::File(path) => path.display().to_string(),
+        })
+    }
+
+    fn rule(&self) -> String {
+        "`stderr`, `stdout` or the path of a file".to_owned()
+    }
+
+    fn advice(&self) -> String {
+        format!("Write {}", self.rule())
     }
 }
 

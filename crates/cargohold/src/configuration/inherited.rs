@@ -13,11 +13,12 @@ use std::{
 use cargohold_http::{Rules, SiteOptions, TrustedProxy};
 
 use super::{
-    Auth, Configuration, Kind,
+    Auth, Configuration, DebugListener, Kind,
     document::{Node, Value},
     layers::Layers,
     problem::{Fault, Origin, Problem},
 };
+use crate::logging::{AccessFormat, AccessLogging, Logging, Output};
 
 /// What its files say that they are.
 pub(crate) const VERSION: &str = "0.1";
@@ -81,6 +82,7 @@ pub(crate) const WITHOUT: &[(&str, Verdict)] = &[
     ),
     ("middleware", Verdict::Stops(MIDDLEWARE)),
     ("policy", Verdict::Stops("Leave it out to take every class of repository")),
+    ("log.hooks", Verdict::Warns("nothing is mailed; have the alert rules watch the metrics")),
     ("redis", Verdict::Warns("nothing is cached there")),
     ("reporting", Verdict::Warns("nothing is reported to others")),
     ("compatibility", Verdict::Warns("manifests of schema 1 are not taken")),
@@ -112,6 +114,15 @@ impl Configuration {
                 trusted_proxies: vec![TrustedProxy::Any],
                 relative_urls: false,
                 ..SiteOptions::default()
+            },
+            debug: DebugListener { prometheus: false, ..DebugListener::default() },
+            logging: Logging {
+                access: AccessLogging {
+                    format: AccessFormat::Combined,
+                    output: Output::Stdout,
+                    ..AccessLogging::default()
+                },
+                ..Logging::default()
             },
             ..Self::default()
         }

@@ -7,6 +7,7 @@
 mod auth;
 mod http;
 mod lists;
+mod log;
 mod scrub;
 mod storage;
 mod sweep;
@@ -39,6 +40,7 @@ const SECTIONS: &[&[Setting]] = &[
     sweep::SETTINGS,
     scrub::SETTINGS,
     lists::SETTINGS,
+    log::SETTINGS,
     validation::SETTINGS,
 ];
 

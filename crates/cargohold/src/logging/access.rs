@@ -87,10 +87,6 @@ impl AccessLines {
 }
 
 impl AccessLog for AccessLines {
-    fn wanted(&self) -> bool {
-        tracing::enabled!(target: TARGET, Level::INFO)
-    }
-
     fn write(&self, access: &Access<'_>) {
         TEXT.with_borrow_mut(|text| {
             match self.format {

@@ -42,7 +42,7 @@ pub(crate) enum Output {
 /// A log cannot be opened.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot write the log {}", output.display())]
-pub(crate) struct SinkError {
+pub(super) struct SinkError {
     output: PathBuf,
     source: io::Error,
 }

@@ -252,3 +252,16 @@ fn the_level_is_for_the_program_and_not_for_requests() {
     let silent = AccessLogging { disabled: true, ..AccessLogging::default() };
     assert_eq!(Logging { access: silent, ..Logging::default() }.directives(), "info,access=off");
 }
+
+#[test]
+fn requests_are_logged_if_the_directives_say_so() {
+    for (worth, wanted) in [
+        ("info", true),
+        ("warn", false),
+        ("warn,access=info", true),
+        ("info,access=off", false),
+        ("error,access=info", true),
+    ] {
+        assert_eq!(wants_requests(worth), wanted, "{worth}");
+    }
+}

@@ -39,7 +39,7 @@ impl Registry {
         self.wait();
     }
 
-    fn file_of(&self, digest: &str) -> PathBuf {
+    pub(crate) fn file_of(&self, digest: &str) -> PathBuf {
         let (algorithm, hash) = digest.split_once(':').unwrap();
         self.root().join(format!("docker/registry/v2/blobs/{algorithm}/{}/{hash}/data", &hash[..2]))
     }

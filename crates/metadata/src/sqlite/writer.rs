@@ -7,15 +7,19 @@ use std::{
     future::Future,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::pin,
+    sync::Arc,
     task::{Context, Poll, Waker},
+    time::Instant,
 };
 
+use cargohold_metrics::Page;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::{
     Error, Transaction,
     connection::Connection,
     ids::Ids,
+    metrics::WriterMetrics,
     transaction::{Tx, sealed::Run},
 };
 
@@ -27,6 +31,7 @@ const GROUP: usize = 256;
 #[derive(Clone, Debug)]
 pub(crate) struct Writer {
     queue: mpsc::Sender<Order>,
+    metrics: Arc<WriterMetrics>,
 }
 
 /// What the thread is told.
@@ -40,21 +45,24 @@ impl Writer {
     /// Starts the thread; it ends once every clone of this handle is gone and the queue is empty.
     pub(crate) fn start(connection: rusqlite::Connection) -> Result<Self, Error> {
         let (queue, orders) = mpsc::channel(QUEUE);
+        let metrics = Arc::<WriterMetrics>::default();
+        let counted = metrics.clone();
         std::thread::Builder::new()
             .name("metadata-writer".to_owned())
             .spawn(move || {
-                let thread = AssertUnwindSafe(|| WriterThread { connection, ids: Ids::none() }.run(orders));
+                let thread =
+                    AssertUnwindSafe(|| WriterThread { connection, ids: Ids::none(), metrics: counted }.run(orders));
                 if catch_unwind(thread).is_err() {
                     stop("the thread that writes facts panicked");
                 }
             })
             .map_err(|_| Error::Closed)?;
-        Ok(Self { queue })
+        Ok(Self { queue, metrics })
     }
 
     /// One that takes nothing.
     pub(crate) fn none() -> Self {
-        Self { queue: mpsc::channel(1).0 }
+        Self { queue: mpsc::channel(1).0, metrics: Arc::default() }
     }
 
     pub(crate) async fn run<T: Transaction>(&self, transaction: T) -> Result<T::Output, Error> {
@@ -62,6 +70,10 @@ impl Writer {
         let job = Pending { transaction, output: None, answer };
         self.queue.send(Order::Run(Box::new(job))).await.map_err(|_| Error::Closed)?;
         answered.await.map_err(|_| Error::Closed)?
+    }
+
+    pub(crate) fn tell(&self, page: &mut Page) {
+        self.metrics.tell(self.queue.max_capacity() - self.queue.capacity(), page);
     }
 
     pub(crate) async fn close(&self) {
@@ -135,6 +147,7 @@ fn now<F: Future>(future: F) -> F::Output {
 struct WriterThread {
     connection: rusqlite::Connection,
     ids: Ids,
+    metrics: Arc<WriterMetrics>,
 }
 
 impl WriterThread {
@@ -183,8 +196,14 @@ impl WriterThread {
     }
 
     fn commit(&mut self, group: &mut [Box<dyn Job>]) -> Commit {
+        let began = Instant::now();
         let result = self.run_group(group).and_then(|()| Ok(self.connection.execute_batch("commit")?));
-        let Err(error) = result else { return Commit::Durable };
+        let Err(error) = result else {
+            self.metrics.sizes.observe(u32::try_from(group.len()).unwrap_or(u32::MAX));
+            self.metrics.durations.observe_time(began.elapsed());
+            return Commit::Durable;
+        };
+        self.metrics.failures.increment();
         stop_if_a_sync_failed(&error);
         tracing::error!(%error, cause = ?error, "a commit failed, nothing of it is kept");
         // Ids that the failed transaction reserved were not reserved.
@@ -206,6 +225,9 @@ impl WriterThread {
             // Some errors (a full disk) make SQLite roll everything back by itself: then nothing of the group is left.
             if self.connection.is_autocommit() {
                 return Err(job.failure());
+            }
+            if !keep {
+                self.metrics.undone.increment();
             }
             self.connection.execute_batch(if keep { "release job" } else { "rollback to job; release job" })?;
         }

@@ -111,8 +111,12 @@ impl Registry {
                 grace: self.grace(),
             };
             match self.change(&verified.repository, finish).await? {
-                Finished::Live => return Ok(()),
+                Finished::Live => {
+                    self.count_pushed(&verified);
+                    return Ok(());
+                }
                 Finished::Discarded => {
+                    self.count_pushed(&verified);
                     self.wake_discards();
                     return Ok(());
                 }
@@ -120,6 +124,11 @@ impl Registry {
                 Finished::WinnerGone => {}
             }
         }
+    }
+
+    fn count_pushed(&self, verified: &Verified) {
+        self.0.metrics.blobs_pushed.increment();
+        self.0.metrics.blob_bytes_pushed.add(verified.size);
     }
 
     /// Syncs what was received and compares the digest over all of it with the one that the client named.

@@ -9,7 +9,7 @@ use super::{HOUR, KIB, MIB, MINUTE, Setting, times};
 use crate::configuration::{
     Configuration,
     document::Node,
-    form::{Address, Count, Flag, Own, Perhaps, Period, Size},
+    form::{Address, Count, Flag, OtherAddress, Own, Perhaps, Period, Size, UrlPath},
     problem::Findings,
     slot::{Field, Headers, Refused, Several, Slot},
     told::Told,
@@ -106,6 +106,23 @@ pub(super) const SETTINGS: &[Setting] = &[
         about: "How long a connection may stay open without a request. Make it longer than what proxies in front of the \
                 registry use, often 60s, or they send requests into connections that are being closed.",
         slot: &Field(Period(times(1, HOUR)), |to: &mut Configuration| &mut to.server.idle),
+    },
+    Setting {
+        key: "http.debug.addr",
+        about: "Another address, for those who run the registry: the metrics, and at `/debug/health` the checks that fail. Nobody is \
+                asked for a password there, so keep it where others do not come. Without it the metrics are at `/metrics` of \
+                `http.addr`, for this machine alone.",
+        slot: &Field(OtherAddress, |to: &mut Configuration| &mut to.debug.addr),
+    },
+    Setting {
+        key: "http.debug.prometheus.enabled",
+        about: "Whether `http.debug.addr` has the metrics.",
+        slot: &Field(Flag, |to: &mut Configuration| &mut to.debug.prometheus),
+    },
+    Setting {
+        key: "http.debug.prometheus.path",
+        about: "Where it has them.",
+        slot: &Field(UrlPath, |to: &mut Configuration| &mut to.debug.path),
     },
 ];
 
