@@ -17,6 +17,7 @@ mod full_disk;
 pub(crate) mod images;
 mod kill_loop;
 mod metadata;
+mod observability;
 mod operator;
 mod podman;
 mod postgres;
@@ -109,6 +110,8 @@ pub(crate) enum Group {
     Adopt,
     /// A small disk, until nothing fits any more
     FullDisk,
+    /// Prometheus scrapes the server, and its tools look at our metrics and rules
+    Observability,
     /// The tests of the crate `metadata` on PostgreSQL
     Metadata,
     /// Kill the server again and again, and look for what was lost
@@ -142,6 +145,9 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
         }
         if let (true, Target::Program(program)) = (groups.contains(&Group::FullDisk), &target) {
             threads.spawn(|| full_disk::flow(program, &scratch, seed, &report));
+        }
+        if let (true, Target::Program(program)) = (groups.contains(&Group::Observability), &target) {
+            threads.spawn(|| observability::flow(program, &scratch, &report));
         }
         if let (true, Target::Program(program)) = (groups.contains(&Group::KillLoop), &target) {
             threads.spawn(|| kill_loop::flow(program, &scratch, options.rounds, seed, &report));
@@ -260,6 +266,7 @@ fn run_side_by_side(groups: &BTreeSet<Group>, setting: Setting<'_>) {
                 | Group::Durability
                 | Group::Adopt
                 | Group::FullDisk
+                | Group::Observability
                 | Group::Metadata
                 | Group::KillLoop => {}
             }
@@ -286,7 +293,7 @@ mod tests {
 
     #[test]
     fn everything_runs_unless_groups_are_named() {
-        assert_eq!(selected(&[]).len(), 10);
+        assert_eq!(selected(&[]).len(), 11);
         assert_eq!(selected(&["kill-loop", "docker"]), [Group::Docker, Group::KillLoop]);
     }
 

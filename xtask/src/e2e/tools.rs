@@ -34,6 +34,7 @@ const DOCKER: &[Needed] = &[needed("dockerd", "docker.io"), needed("docker", "do
 const SKOPEO: &[Needed] = &[needed("skopeo", "skopeo")];
 const PODMAN: &[Needed] = &[needed("podman", "podman"), needed("runc", "runc"), needed("crun", "crun")];
 const POSTGRES: &[Needed] = &[needed("initdb", "postgresql"), needed("postgres", "postgresql")];
+const PROMETHEUS: &[Needed] = &[needed("prometheus", "prometheus"), needed("promtool", "prometheus")];
 const DURABILITY: &[Needed] = &[needed("strace", "strace")];
 /// What the images are made with; the linker that Rust needs is this compiler.
 const IMAGES: &[Needed] = &[needed("cc", "gcc"), needed("tar", "tar"), needed("gzip", "gzip")];
@@ -63,7 +64,7 @@ pub(crate) fn prepare_peer() -> Result<()> {
 
 /// Where a program lies; an error that names its package if it is not installed.
 pub(crate) fn locate_or_say(program: &'static str) -> Result<PathBuf> {
-    let package = [DOCKER, SKOPEO, PODMAN, DURABILITY, POSTGRES, IMAGES, PEER]
+    let package = [DOCKER, SKOPEO, PODMAN, DURABILITY, POSTGRES, PROMETHEUS, IMAGES, PEER]
         .into_iter()
         .flatten()
         .find(|needed| needed.program == program);
@@ -114,6 +115,7 @@ fn needs(group: Group) -> impl Iterator<Item = &'static Needed> {
         Group::Durability => (DURABILITY, &[]),
         Group::Adopt => (PEER, &[]),
         Group::Metadata => (POSTGRES, &[]),
+        Group::Observability => (PROMETHEUS, &[]),
         Group::Server | Group::FullDisk | Group::KillLoop => (&[], &[]),
     };
     programs.iter().chain(images)
