@@ -33,7 +33,7 @@ use std::{
 use cargohold_http::{Limits, Pages, ResponseHeaders, Rules, ServerOptions, SiteOptions};
 use cargohold_registry::{Lifetimes, Platforms, Scrub, UrlPattern, Urls, Validation};
 
-use crate::logging::Logging;
+use crate::{health::Checks, logging::Logging};
 use layers::Layers;
 pub(crate) use problem::ConfigurationError;
 pub(crate) use problem::Origin;
@@ -86,6 +86,8 @@ pub(crate) struct Configuration {
     pub(crate) debug: DebugListener,
     /// What is logged, how and where.
     pub(crate) logging: Logging,
+    /// What is looked at, to know whether the registry is well.
+    pub(crate) health: Checks,
     /// What was set and has no effect, for the log.
     pub(crate) warnings: Vec<String>,
     /// Who said which setting.
@@ -176,6 +178,7 @@ impl Default for Configuration {
             headers: ResponseHeaders::default(),
             debug: DebugListener::default(),
             logging: Logging::default(),
+            health: Checks::default(),
             warnings: Vec::new(),
             origins: Vec::new(),
         }

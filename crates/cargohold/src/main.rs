@@ -16,6 +16,7 @@ mod doors;
 mod exit_status;
 mod export;
 mod fsck;
+mod health;
 mod inherited_arguments;
 mod logging;
 mod man;
@@ -23,6 +24,7 @@ mod management;
 mod management_socket;
 mod metrics;
 mod open;
+mod probe;
 mod repository;
 mod restore;
 mod serve;
@@ -42,6 +44,7 @@ use export::Export;
 use fsck::Fsck;
 use inherited_arguments::GarbageCollect;
 use man::ManPages;
+use probe::Probe;
 use repository::RepositoryCommand;
 use restore::Restore;
 use status::Status;
@@ -163,6 +166,16 @@ Exit status: 0 if all is well or was put right, 1 if it could not be done,
 
 Exit status: 0 if a server answered, 1 if it could not be asked, 3 if none runs.")]
     Status(Status),
+    /// Ask a running registry whether it is ready
+    ///
+    /// For the health check of a container whose image has no curl. What is wrong is told if the registry runs on this machine.
+    #[command(after_help = "Examples:
+  cargohold health
+  cargohold health --config /etc/cargohold.yml
+  cargohold health http://127.0.0.1:5000
+
+Exit status: 0 if it is ready, 1 if it is not or does not answer.")]
+    Health(Probe),
     /// See what waits to be deleted
     #[command(
         subcommand,
@@ -225,6 +238,7 @@ fn main() -> ExitCode {
         Command::Restore(restore) => restore::run(&restore).map(done),
         Command::Fsck(fsck) => fsck::run(&fsck),
         Command::Status(status) => status::run(&status),
+        Command::Health(probe) => probe::run(&probe),
         Command::Sweep(command) => sweep::run(&command).map(done),
         Command::Completions(completions) => completions::run(&completions).map(done),
         Command::Man(pages) => man::run(&pages).map(done),

@@ -11,7 +11,7 @@ use std::{
 use anyhow::Context;
 use cargohold_access::Gate;
 use cargohold_http::{
-    Api, ApiOptions, Checks, Debug, Management, Running, ServeOutcome, ServerOptions, serve_management,
+    Api, ApiOptions, Debug, Health, Management, Running, ServeOutcome, ServerOptions, serve_management,
 };
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::{
@@ -22,7 +22,7 @@ use uuid::Uuid;
 
 use crate::{
     banner::Banner, configuration::Configuration, data_folder::DataFolder, debug_listener, doors,
-    exit_status::ExitStatus, logging::Logs, management_socket, metrics::Metrics, open,
+    exit_status::ExitStatus, health, logging::Logs, management_socket, metrics::Metrics, open,
 };
 
 /// Runs the registry until it is told to stop, with the settings of the file, if one is named, and of the environment.
@@ -85,7 +85,7 @@ async fn serve(
 ) -> anyhow::Result<()> {
     let registry = open::open(folder, &configuration).await?;
     registry.warn_of_stores_away();
-    let Configuration { auth, limits, rules, pages, server, site, headers, debug, .. } = configuration;
+    let Configuration { auth, limits, rules, pages, server, site, headers, debug, health: checks, .. } = configuration;
     let metrics = Metrics::new(registry.clone(), logs.clone());
     let numbers = metrics.numbers()?;
     let socket = management_socket::listen_in(folder.path()).with_context(|| {
@@ -108,13 +108,15 @@ async fn serve(
     };
     let management = Management::new(registry.clone(), gate.clone()).of_server(running);
     let management = tokio::spawn(serve_management(socket, Arc::new(management)));
-    let options = ApiOptions { limits, rules, pages, site, headers };
+    let health = Health::default();
+    let _watching = health::watch(&health, &registry, checks);
+    let options = ApiOptions { limits, rules, pages, site, headers, health: health.clone() };
     let api = Api::new(registry.clone(), gate, options, instance());
     let api = api.with_access_log(logs.access());
     let api = Arc::new(api.with_metrics(metrics.http.clone(), debug_listener.is_none().then(|| numbers.clone())));
     let _debug = debug_listener.map(|listener| {
         let numbers = debug.prometheus.then(|| (debug.path.clone(), numbers));
-        debug_listener::serve(listener, Debug { numbers, checks: Checks::default() })
+        debug_listener::serve(listener, Debug { numbers, health })
     });
     let server = ServerOptions { connections: metrics.http.connections.clone(), ..server };
     let service = move |request, connection| {

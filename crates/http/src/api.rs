@@ -18,6 +18,7 @@ use crate::{
     blobs, catalog, challenge, debug, discover,
     error::ApiError,
     headers,
+    health::{Health, Probe},
     in_flight::{InFlight, Place},
     manifests, options, ping,
     query::Query,
@@ -45,6 +46,8 @@ pub struct ApiOptions {
     pub site: SiteOptions,
     /// What every answer has beside its own headers.
     pub headers: ResponseHeaders,
+    /// How it is: requests are refused while something is down that is needed.
+    pub health: Health,
 }
 
 /// The API of one registry.
@@ -124,6 +127,13 @@ impl Api {
     ) -> (Result<Response<Body>, ApiError>, Option<Place>) {
         if let Err(long) = request_head::check(&request, connection.max_head) {
             return (Err(long), None);
+        }
+        let path = request.uri().path();
+        if let Some(probe) = Probe::of(self.options.site.inside(path).unwrap_or(path)) {
+            return (self.probe(probe, &request, &connection).await, None);
+        }
+        if let Err(unhealthy) = self.options.health.require() {
+            return (Err(unhealthy), None);
         }
         let request = request.map(|body| {
             let body = RequestBody::new(body, self.options.limits.stall, connection.activity.clone());
@@ -245,6 +255,25 @@ impl Api {
 
             (path, _) => Err(ApiError::method_not_allowed(&method, methods(&path))),
         }
+    }
+
+    /// Says how the registry is, and what exactly is wrong to those who are no strangers: who has signed in, and who is on this
+    /// machine and meant to reach it.
+    async fn probe(
+        &self,
+        probe: Probe,
+        request: &Request<Incoming>,
+        connection: &ConnectionInfo,
+    ) -> Result<Response<Body>, ApiError> {
+        Probe::require_read(request.method())?;
+        let as_json = Probe::wants_json(request.uri(), request.headers());
+        let is_here = debug::from_this_machine(request, connection);
+        let authorization = request.headers().get(header::AUTHORIZATION).and_then(|shown| shown.to_str().ok());
+        let has_signed_in = as_json && !is_here && authorization.is_some() && {
+            let shown = Provenance { host: host(request), authorization, ..Provenance::default() };
+            self.gate.admit(shown).await.is_ok_and(|caller| caller.name().is_some())
+        };
+        Ok(self.options.health.answer(probe, as_json, is_here || has_signed_in))
     }
 
     /// What the request's head says about where it comes from. A page of the site that a proxy was asked for is one of ours, and

@@ -3,36 +3,20 @@
 //! [`Debug`] answers on a listener of its own (`http.debug.addr`), which belongs where only those who run the registry reach it.
 //! Without one, the numbers are told by the registry's own listener, to this machine alone ([`from_this_machine`]).
 
-use std::{collections::BTreeMap, fmt, pin::Pin, sync::Arc};
+use std::{fmt, pin::Pin, sync::Arc};
 
 use bytes::Bytes;
 use cargohold_metrics::Page;
-use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version, header};
+use http::{HeaderValue, Method, Request, Response, StatusCode, Version, header};
 
-use crate::{Body, api, headers, server::ConnectionInfo};
+use crate::{Body, Health, api, headers, server::ConnectionInfo, site::is_passed_on};
 
 /// Where the numbers are on the registry's own listener.
 pub(crate) const METRICS: &str = "/metrics";
 
-/// What proxies add to what they pass on.
-const OF_PROXIES: [&str; 8] = [
-    "forwarded",
-    "via",
-    "x-forwarded-for",
-    "x-forwarded-host",
-    "x-forwarded-port",
-    "x-forwarded-proto",
-    "x-forwarded-server",
-    "x-real-ip",
-];
-
 /// What puts together the numbers of the moment.
 #[derive(Clone)]
 pub struct Numbers(Arc<dyn Fn() -> Answer<Page> + Send + Sync>);
-
-/// What looks whether the registry is well: the checks that fail, by their names, and why.
-#[derive(Clone)]
-pub struct Checks(Arc<dyn Fn() -> Answer<BTreeMap<String, String>> + Send + Sync>);
 
 type Answer<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
@@ -42,7 +26,7 @@ pub struct Debug {
     /// The numbers, and at which path they are.
     pub numbers: Option<(String, Numbers)>,
     /// Whether it is well.
-    pub checks: Checks,
+    pub health: Health,
 }
 
 impl Numbers {
@@ -54,22 +38,6 @@ impl Numbers {
     pub(crate) async fn answer(&self) -> Response<Body> {
         let page = (self.0)().await;
         text(StatusCode::OK, Page::MEDIA_TYPE, page.into_text())
-    }
-}
-
-impl Checks {
-    /// Asks `failing` whenever somebody wants to know.
-    pub fn new<F: Future<Output = BTreeMap<String, String>> + Send + 'static>(
-        failing: impl Fn() -> F + Send + Sync + 'static,
-    ) -> Self {
-        Self(Arc::new(move || Box::pin(failing())))
-    }
-}
-
-impl Default for Checks {
-    /// None, so that none fails.
-    fn default() -> Self {
-        Self::new(async || BTreeMap::new())
     }
 }
 
@@ -87,7 +55,7 @@ impl Debug {
             ("/healthz", _) => text(StatusCode::OK, TEXT, "ok\n".to_owned()),
             // As the CNCF registry has it: the checks that fail, and nothing if all is well.
             ("/debug/health", _) => {
-                let failing = (self.checks.0)().await;
+                let failing = self.health.failing();
                 let status = if failing.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
                 let body = serde_json::Value::from_iter(failing).to_string();
                 text(status, headers::JSON_TYPE, body)
@@ -117,18 +85,12 @@ pub(crate) fn from_this_machine<B>(request: &Request<B>, connection: &Connection
     connection.peer.ip().is_loopback()
         && request.version() >= Version::HTTP_11
         && api::host(request).is_some_and(cargohold_access::names_this_machine)
-        && OF_PROXIES.iter().all(|name| !request.headers().contains_key(HeaderName::from_static(name)))
+        && !is_passed_on(request.headers())
 }
 
 impl fmt::Debug for Numbers {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("Numbers")
-    }
-}
-
-impl fmt::Debug for Checks {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("Checks")
     }
 }
 
@@ -156,7 +118,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_numbers_are_where_the_operator_wants_them() {
-        let debug = Debug { numbers: Some(("/numbers".to_owned(), numbers())), checks: Checks::default() };
+        let debug = Debug { numbers: Some(("/numbers".to_owned(), numbers())), health: Health::default() };
         let (status, media_type, body) = ask(&debug, "GET", "/numbers").await;
         assert_eq!((status, media_type.as_str()), (200, "text/plain; version=0.0.4; charset=utf-8"));
         assert!(body.ends_with("\na_total 1\n"));
@@ -168,10 +130,11 @@ mod tests {
 
     #[tokio::test]
     async fn the_checks_that_fail_are_told() {
-        let well = Debug { numbers: None, checks: Checks::default() };
+        let well = Debug { numbers: None, health: Health::default() };
         assert_eq!(ask(&well, "GET", "/debug/health").await, (200, "application/json".to_owned(), "{}".to_owned()));
-        let ill = Checks::new(async || BTreeMap::from([("storagedriver".to_owned(), "it is away".to_owned())]));
-        let (status, _, body) = ask(&Debug { numbers: None, checks: ill }, "GET", "/debug/health").await;
+        let health = Health::default();
+        health.check("storagedriver", 1, true).failed("it is away");
+        let (status, _, body) = ask(&Debug { numbers: None, health }, "GET", "/debug/health").await;
         assert_eq!((status, body.as_str()), (503, r#"{"storagedriver":"it is away"}"#));
         assert_eq!(ask(&well, "GET", "/healthz").await.0, 200);
     }

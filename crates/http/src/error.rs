@@ -128,6 +128,11 @@ impl ApiError {
         self.part
     }
 
+    /// What the registry stands on, or what its operator wants looked at, is down.
+    pub(crate) fn unhealthy() -> Self {
+        unavailable("a health check of the registry fails: its operator sees at /readyz which one".to_owned())
+    }
+
     /// What only whoever runs the registry may ask.
     pub(crate) fn operators_only() -> Self {
         Self::new(StatusCode::FORBIDDEN, ErrorCode::Denied, "only the registry's operator may do this")

@@ -5,6 +5,7 @@
 //! signed in: strangers learn no more than that.
 
 use std::{
+    collections::BTreeMap,
     fmt,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -16,6 +17,9 @@ use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Uri, header};
 use serde::Serialize;
 
 use crate::{Body, error::ApiError, headers, query::Query};
+
+/// How a check is that fails.
+const DOWN: &str = "down";
 
 /// What is known of how the registry is. Cheap to clone; all clones are the same.
 #[derive(Clone, Debug, Default)]
@@ -40,7 +44,7 @@ pub struct HealthCheck {
 struct Check {
     name: String,
     /// Failures in a row from which on it is down, at least 1.
-    threshold: u32,
+    threshold: usize,
     /// Whether requests are refused while it is down.
     is_needed: bool,
     found: Mutex<Found>,
@@ -49,7 +53,7 @@ struct Check {
 /// What was found last.
 #[derive(Debug, Default)]
 struct Found {
-    failures: u32,
+    failures: usize,
     why: String,
 }
 
@@ -79,7 +83,7 @@ struct Part {
 
 impl Health {
     /// Adds something to look at. It is down after `threshold` failures in a row; if it `is_needed`, requests are refused while it is.
-    pub fn check(&self, name: impl Into<String>, threshold: u32, is_needed: bool) -> HealthCheck {
+    pub fn check(&self, name: impl Into<String>, threshold: usize, is_needed: bool) -> HealthCheck {
         let check = Check { name: name.into(), threshold: threshold.max(1), is_needed, found: Mutex::default() };
         let check = Arc::new(check);
         lock(&self.0.checks).push(check.clone());
@@ -128,13 +132,19 @@ impl Health {
         response
     }
 
+    /// The checks that are down, by their names, and why.
+    pub(crate) fn failing(&self) -> BTreeMap<String, String> {
+        let down = self.parts().into_iter().filter(|part| part.status == DOWN);
+        down.map(|part| (part.name, part.why.unwrap_or_default())).collect()
+    }
+
     fn parts(&self) -> Vec<Part> {
         let checks = lock(&self.0.checks);
         let parts = checks.iter().map(|check| {
             let found = lock(&check.found);
             let is_down = found.failures >= check.threshold;
             let why = (found.failures > 0).then(|| found.why.clone());
-            Part { name: check.name.clone(), status: if is_down { "down" } else { "ok" }, why }
+            Part { name: check.name.clone(), status: if is_down { DOWN } else { "ok" }, why }
         });
         parts.collect()
     }

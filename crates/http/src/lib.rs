@@ -23,6 +23,7 @@ pub mod file_stream;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod headers;
+mod health;
 mod in_flight;
 mod limits;
 pub mod management;
@@ -52,7 +53,8 @@ mod watched;
 pub use access_log::{Access, AccessLog};
 pub use api::{Api, ApiOptions};
 pub use body::Body;
-pub use debug::{Checks, Debug, Numbers};
+pub use debug::{Debug, Numbers};
+pub use health::{Health, HealthCheck};
 pub use limits::{Limits, Pages};
 pub use management::{Management, Running, serve_management};
 pub use metrics::HttpMetrics;

@@ -28,6 +28,8 @@ pub use trusted_proxy::{TrustedProxy, TrustedProxyError};
 use crate::{api, server::ConnectionInfo};
 use told::Told;
 
+pub(crate) use told::is_passed_on;
+
 /// What is known of where the registry is, before anybody asks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SiteOptions {

@@ -20,6 +20,7 @@ mod error;
 mod events;
 mod export;
 mod ids;
+mod liveness;
 mod manifests;
 mod metrics;
 mod mounts;

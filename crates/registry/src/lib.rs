@@ -19,6 +19,7 @@ mod export;
 mod list_referrers;
 mod list_repositories;
 mod list_tags;
+mod liveness;
 mod metrics;
 mod mount;
 mod notifications;

@@ -135,7 +135,8 @@ impl Watched {
 }
 
 fn get(url: &str) -> Result<String> {
-    let agent = ureq::Agent::config_builder().timeout_global(Some(Duration::from_mins(1))).proxy(None).build().new_agent();
+    let agent =
+        ureq::Agent::config_builder().timeout_global(Some(Duration::from_mins(1))).proxy(None).build().new_agent();
     Ok(agent.get(url).call()?.body_mut().read_to_string()?)
 }
 

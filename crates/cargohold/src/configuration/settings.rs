@@ -5,6 +5,7 @@
 //! defaults are those of the types that the values go to. To add a setting, add the field that it goes to and an entry here.
 
 mod auth;
+mod health;
 mod http;
 mod lists;
 mod log;
@@ -39,6 +40,7 @@ const SECTIONS: &[&[Setting]] = &[
     uploads::SETTINGS,
     sweep::SETTINGS,
     scrub::SETTINGS,
+    health::SETTINGS,
     lists::SETTINGS,
     log::SETTINGS,
     validation::SETTINGS,

@@ -31,6 +31,7 @@ mod empty_blobs;
 mod errors;
 mod export;
 mod fsck;
+mod health;
 mod inherited;
 mod interruptions;
 mod limits;

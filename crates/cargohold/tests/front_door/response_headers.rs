@@ -38,6 +38,7 @@ fn they_are_on_every_answer() {
         registry.get("/"),
         registry.get("/v2/"),
         registry.get("/nowhere"),
+        registry.get("/healthz"),
         repository.get("manifests/none"),
         repository.post("").send(),
         registry.request("PUT", "/v2/").send(),

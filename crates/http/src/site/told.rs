@@ -70,6 +70,12 @@ impl Told {
     }
 }
 
+/// Whether a request came by a proxy, as its headers tell: whoever sends it can deny that, but not a client of that proxy.
+pub(crate) fn is_passed_on(headers: &HeaderMap) -> bool {
+    let via = http::header::VIA;
+    [FORWARDED, FOR, HOST, PORT, PREFIX, PROTO, REAL_IP, via].iter().any(|name| headers.contains_key(name))
+}
+
 /// Whether the headers are those that are no standard, and what everybody writes.
 fn is_dialect(headers: &HeaderMap) -> bool {
     [FOR, HOST, PROTO].iter().any(|name| headers.contains_key(name))
