@@ -164,7 +164,8 @@ Exit status: 0 if all is well or was put right, 1 if it could not be done,
   cargohold status --config /etc/cargohold.yml
   cargohold status --json
 
-Exit status: 0 if a server answered, 1 if it could not be asked, 3 if none runs.")]
+Exit status: 0 if a server answered, 1 if it could not be asked, 3 if none
+runs.")]
     Status(Status),
     /// Ask a running registry whether it is ready
     ///
