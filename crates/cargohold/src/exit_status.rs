@@ -39,7 +39,7 @@ impl ExitStatus {
             Self::Usage => "The command line is wrong; nothing was done.",
             Self::LookAtIt => {
                 "It was done, and something is left that somebody should look at, which is told: `fsck` found damage, `adopt` left \
-                 something out, `export` lacked bytes."
+                 something out, `export` lacked bytes, `status` found no server."
             }
             Self::StoppedAtOnce => "The server was told twice to stop, and did not wait for running requests.",
         }

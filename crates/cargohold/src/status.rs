@@ -7,12 +7,10 @@ use http::Method;
 use serde_json::Value;
 
 use crate::{
+    exit_status::ExitStatus,
     management::{self, Operator},
     show,
 };
-
-/// No server runs.
-const NOBODY: u8 = 3;
 
 /// How it is shown.
 #[derive(Debug, Args)]
@@ -37,7 +35,7 @@ pub(crate) fn run(status: &Status) -> anyhow::Result<ExitCode> {
             "cargohold: no server runs on the data folder {root}\n  Start one with `cargohold serve`, or name the configuration of \
              the one you mean with --config"
         );
-        return Ok(ExitCode::from(NOBODY));
+        return Ok(ExitStatus::LookAtIt.into());
     };
     show::line(&if status.json { serde_json::to_string_pretty(&answer)? } else { told(&answer) });
     Ok(ExitCode::SUCCESS)

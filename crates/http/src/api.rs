@@ -87,9 +87,14 @@ impl Api {
 
     /// Answers one request. Whatever happens is an answer.
     pub async fn handle(&self, request: Request<Incoming>, connection: ConnectionInfo) -> Response<Body> {
-        let id = format!("{}-{}", self.instance, self.requests.fetch_add(1, Ordering::Relaxed));
         let client = self.options.site.client(connection.peer.ip(), request.headers());
-        let watched = Watched::begin(id, &self.metrics, self.access_log.as_ref(), &request, &connection, client);
+        let id = self.options.site.request_id(connection.peer.ip(), request.headers()).map_or_else(
+            || format!("{}-{}", self.instance, self.requests.fetch_add(1, Ordering::Relaxed)),
+            str::to_owned,
+        );
+        let path = self.options.site.inside(request.uri().path()).unwrap_or_default();
+        let log = self.access_log.as_ref();
+        let watched = Watched::begin(id, &self.metrics, log, (&request, path), &connection, client);
         let head = request.method() == Method::HEAD;
         let origin = request.headers().get(header::ORIGIN).cloned();
         let activity = connection.activity.clone();

@@ -25,10 +25,13 @@ pub use base_url::{BaseUrl, BaseUrlError};
 pub use prefix::{Prefix, PrefixError};
 pub use trusted_proxy::{TrustedProxy, TrustedProxyError};
 
-use crate::{api, server::ConnectionInfo};
+use crate::{api, headers, server::ConnectionInfo};
 use told::Told;
 
 pub(crate) use told::is_passed_on;
+
+/// The longest id of a request that a proxy may give it, in bytes.
+const LONGEST_ID: usize = 128;
 
 /// What is known of where the registry is, before anybody asks.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -110,6 +113,13 @@ impl SiteOptions {
     /// The part of a request's path that is ours to read: what is behind the prefix.
     pub(crate) fn inside<'p>(&self, path: &'p str) -> Option<&'p str> {
         self.prefix.inside(path)
+    }
+
+    /// What a proxy that passed a request on calls it, if its word counts and can stand in a log.
+    pub(crate) fn request_id<'h>(&self, peer: IpAddr, headers: &'h HeaderMap) -> Option<&'h str> {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:+/@".contains(&byte);
+        let said = headers::text(headers, headers::REQUEST_ID).filter(|_| self.trusts(peer))?;
+        ((1..=LONGEST_ID).contains(&said.len()) && said.bytes().all(plain)).then_some(said)
     }
 
     fn trusts(&self, address: IpAddr) -> bool {

@@ -48,11 +48,12 @@ pub(crate) struct Received {
 }
 
 impl Watched {
+    /// `path` is that of the request, below where the registry begins.
     pub(crate) fn begin<B>(
         id: String,
         metrics: &Arc<HttpMetrics>,
         log: Option<&Arc<dyn AccessLog>>,
-        request: &Request<B>,
+        (request, path): (&Request<B>, &str),
         connection: &ConnectionInfo,
         client: IpAddr,
     ) -> Self {
@@ -66,7 +67,7 @@ impl Watched {
             peer: connection.peer,
             client,
             metrics: metrics.clone(),
-            series: Series::of(request.method(), request.uri().path()),
+            series: Series::of(request.method(), path),
             began: Instant::now(),
             received: Arc::default(),
             entry,

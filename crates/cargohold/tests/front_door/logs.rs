@@ -155,3 +155,20 @@ fn a_log_that_cannot_be_opened_stops_the_start() {
     assert_eq!(output.status.code(), Some(1));
     assert!(said.contains("log.output") && said.contains("none/log") && said.contains("No such file"), "{said}");
 }
+
+#[test]
+fn a_request_has_the_id_that_a_trusted_proxy_gave_it() {
+    let trusting = Registry::configured("http: {addr: 127.0.0.1:0, trusted_proxies: [127.0.0.1]}\n");
+    let ask = |registry: &Registry, id: &str| {
+        let answer = registry.request("GET", "/v2/").header("X-Request-Id", id).send().expect(200);
+        answer.header("X-Request-Id").unwrap().to_owned()
+    };
+    let id = "01JD-edge.example:7/a+b";
+    assert_eq!(ask(&trusting, id), id);
+    eventually("the log calls it that too", || trusting.log().contains(&format!("id={id}")).then_some(()));
+    for strange in ["a b", "\"", "a\u{7f}", &"x".repeat(129), ""] {
+        let given = trusting.request("GET", "/v2/").header("X-Request-Id", strange).try_send();
+        assert!(given.is_err() || given.unwrap().header("X-Request-Id").unwrap() != strange, "{strange:?}");
+    }
+    assert_ne!(ask(&with(&[]), id), id, "anybody could say so");
+}
