@@ -84,8 +84,9 @@ fn refuse_our_own(other: &Path, configuration: &Configuration) -> anyhow::Result
         "is the data folder itself"
     } else if other.starts_with(&ours) {
         "lies in the data folder"
-    } else if ours.starts_with(other) {
-        "has the data folder in it"
+    } else if ours.starts_with(data_folder::place_of(&other.join("docker"))?) {
+        // Beside the tree there is nothing that belongs to it.
+        "has the data folder in its tree"
     } else {
         return Ok(());
     };

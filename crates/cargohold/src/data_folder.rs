@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 
 /// A data folder that belongs to this process until it is dropped.
 #[derive(Debug)]
@@ -22,12 +22,13 @@ impl DataFolder {
     pub(crate) fn claim(path: &Path) -> anyhow::Result<Self> {
         let named = || format!("storage.filesystem.rootdirectory: {}", path.display());
         refuse_others(path)?;
-        make(path).with_context(|| format!("{}: cannot make the data folder", named()))?;
+        make(path).map_err(|error| anyhow!("{}: cannot make the data folder: {error}{}", named(), whose(path)))?;
         let path = path.canonicalize().with_context(named)?;
         let lock = path.join("cargohold.lock");
-        let mut file = OpenOptions::new().create(true).truncate(false).write(true).open(&lock).with_context(|| {
-            format!("{}: cannot write to the data folder; make it this user's own, or name another one", path.display())
-        })?;
+        let mut file =
+            OpenOptions::new().create(true).truncate(false).write(true).open(&lock).map_err(|error| {
+                anyhow!("{}: cannot write to the data folder: {error}{}", path.display(), whose(&path))
+            })?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
@@ -93,11 +94,30 @@ pub(crate) fn place_of(folder: &Path) -> io::Result<PathBuf> {
     })
 }
 
+/// Whether the folder is the data folder of another registry of the family.
+pub(crate) fn is_anothers(folder: &Path) -> bool {
+    let is_there = |name: &str| folder.join(name).symlink_metadata().is_ok();
+    is_there("docker/registry/v2/repositories") && !is_there("cargohold-store")
+}
+
+/// What to do about a folder that is another user's, or cannot be made since the one above it is, as that of a container's volume.
+fn whose(path: &Path) -> String {
+    let above = path.ancestors().find_map(|above| Some((above, above.metadata().ok()?.uid())));
+    let us = rustix::process::geteuid().as_raw();
+    match above {
+        Some((above, owner)) if us != 0 && owner != us => format!(
+            "\n  {0} is user {owner}'s, and this is user {us}: `chown {us} {0}` gives it the folder alone, which is enough; \
+             or run it as user {owner} (docker run --user {owner})",
+            above.display()
+        ),
+        _ => "\n  Make it this user's own, or name another one in storage.filesystem.rootdirectory".to_owned(),
+    }
+}
+
 /// Fails if the folder is the data folder of another registry of the family. Taken for ours it would look empty, and a repair
 /// would throw away what nobody names.
 fn refuse_others(folder: &Path) -> anyhow::Result<()> {
-    let is_there = |name: &str| folder.join(name).symlink_metadata().is_ok();
-    if is_there("docker/registry/v2/repositories") && !is_there("cargohold-store") {
+    if is_anothers(folder) {
         let folder = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
         let ours = folder.with_file_name("cargohold-data");
         bail!(

@@ -16,7 +16,7 @@ use tokio::net::UnixStream;
 use crate::{
     configuration::Configuration,
     data_folder::{self, DataFolder},
-    management_socket, open,
+    inherited_data, management_socket, open,
 };
 
 /// A registry that answers an operator.
@@ -115,5 +115,7 @@ pub(crate) fn operator() -> anyhow::Result<OperatorPermit> {
 
 /// The settings that a command goes by.
 pub(crate) fn configuration(file: Option<&Path>) -> anyhow::Result<Configuration> {
-    Ok(Configuration::load(file, std::env::vars_os())?)
+    let mut configuration = Configuration::load(file, std::env::vars_os())?;
+    inherited_data::make_way(&mut configuration);
+    Ok(configuration)
 }

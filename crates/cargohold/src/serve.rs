@@ -22,7 +22,8 @@ use uuid::Uuid;
 
 use crate::{
     banner::Banner, configuration::Configuration, data_folder::DataFolder, debug_listener, doors,
-    exit_status::ExitStatus, health, logging::Logs, management_socket, metrics::Metrics, open,
+    exit_status::ExitStatus, health, inherited_data, logging::Logs, management_socket, metrics::Metrics, open,
+    service_manager,
 };
 
 /// Runs the registry until it is told to stop, with the settings of the file, if one is named, and of the environment.
@@ -37,7 +38,8 @@ pub(crate) fn run(
     ended
 }
 
-fn serve_logged(configuration: Configuration, logs: &Logs) -> anyhow::Result<()> {
+fn serve_logged(mut configuration: Configuration, logs: &Logs) -> anyhow::Result<()> {
+    let other = inherited_data::make_way(&mut configuration);
     for warning in &configuration.warnings {
         tracing::warn!("{warning}");
     }
@@ -50,6 +52,9 @@ fn serve_logged(configuration: Configuration, logs: &Logs) -> anyhow::Result<()>
         .map_err(|error| cannot_listen(configuration.addr, error))?;
     let debug = runtime.block_on(debug_listener::listen(configuration.debug.addr))?;
     let folder = DataFolder::claim(&configuration.root_directory)?;
+    if let Some(other) = other {
+        runtime.block_on(inherited_data::adopt_once(&other, &folder, &configuration))?;
+    }
     runtime.block_on(serve((listener, debug), configuration, gate, &folder, logs))
 }
 
@@ -96,6 +101,7 @@ async fn serve(
     let stop = stop_asked_for(logs.clone())?;
     let machine = machine_name();
     announce(&Banner { addr: listener.local_addr()?, auth: &auth, data: folder.path(), machine: &machine });
+    service_manager::tell(service_manager::READY);
     let mut house_keeping = tokio::spawn({
         let registry = registry.clone();
         async move { registry.keep_house().await }
@@ -178,6 +184,7 @@ fn stop_asked_for(logs: Logs) -> anyhow::Result<impl Future<Output = ()>> {
     Ok(async move {
         asked().await;
         tracing::info!("stopping once running requests are done; ask again to stop at once");
+        service_manager::tell(service_manager::STOPPING);
         tokio::spawn(async move {
             asked().await;
             logs.flush();

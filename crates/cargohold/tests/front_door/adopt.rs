@@ -414,13 +414,15 @@ fn our_own_data_is_not_adopted() {
     fs::create_dir_all(root.join("docker/registry/v2/repositories")).unwrap();
     fs::create_dir_all(root.join("inside/docker/registry/v2/repositories")).unwrap();
     let above = root.parent().unwrap();
-    fs::create_dir_all(above.join("docker/registry/v2/repositories")).unwrap();
     std::os::unix::fs::symlink(&root, above.join("alias")).unwrap();
+    let around = tempfile::tempdir().unwrap();
+    fs::create_dir_all(above.join("registry/v2/repositories")).unwrap();
+    std::os::unix::fs::symlink(above, around.path().join("docker")).unwrap();
     for (folder, why) in [
         (root.clone(), "is the data folder itself"),
         (above.join("alias"), "is the data folder itself"),
         (root.join("inside"), "lies in the data folder"),
-        (above.to_owned(), "has the data folder in it"),
+        (around.path().to_owned(), "has the data folder in its tree"),
     ] {
         let refused = registry.failing_command(&["adopt", folder.to_str().unwrap()]);
         assert!(refused.contains(why) && refused.contains("storage.filesystem.rootdirectory"), "{refused}");

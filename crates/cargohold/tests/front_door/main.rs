@@ -32,6 +32,7 @@ mod errors;
 mod export;
 mod fsck;
 mod health;
+mod in_place;
 mod inherited;
 mod interruptions;
 mod limits;

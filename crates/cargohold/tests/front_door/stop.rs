@@ -1,10 +1,16 @@
 //! Being told to stop: what runs is finished, nothing new begins.
 
-use std::os::unix::process::ExitStatusExt;
+use std::{
+    os::unix::{net::UnixDatagram, process::ExitStatusExt},
+    process::Stdio,
+    time::Duration,
+};
+
+use rustix::process::{Pid, kill_process};
 
 use crate::{
     content::{digest, noise},
-    registry::{Registry, Signal},
+    registry::{Registry, Signal, serve},
 };
 
 /// More than the buffers of both ends of a connection hold.
@@ -22,6 +28,25 @@ fn a_registry_that_is_idle_stops_with_success() {
         assert_eq!(registry.wait().0.code(), Some(0));
         assert!(registry.log().contains("stopped"));
     }
+}
+
+#[test]
+fn a_service_manager_is_told_when_it_answers_and_when_it_stops() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("notify");
+    let socket = UnixDatagram::bind(&path).unwrap();
+    socket.set_read_timeout(Some(Duration::from_mins(1))).unwrap();
+    let mut command = serve(&folder.path().join("data"));
+    let mut server = command.env("NOTIFY_SOCKET", &path).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let told = || {
+        let mut told = [0; 100];
+        let length = socket.recv(&mut told).unwrap();
+        String::from_utf8_lossy(&told[..length]).into_owned()
+    };
+    assert_eq!(told(), "READY=1");
+    kill_process(Pid::from_child(&server), Signal::TERM).unwrap();
+    assert_eq!(told(), "STOPPING=1");
+    assert!(server.wait().unwrap().success());
 }
 
 #[test]
