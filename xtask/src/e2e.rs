@@ -10,6 +10,7 @@ mod crane;
 pub(crate) mod digest;
 mod docker;
 pub(crate) mod docker_registry;
+mod docs;
 mod durability;
 mod failing_database;
 mod flows;
@@ -19,11 +20,13 @@ mod kill_loop;
 mod metadata;
 mod observability;
 mod operator;
+mod packaging;
 mod podman;
 mod postgres;
 pub(crate) mod random;
 pub(crate) mod registry;
 mod report;
+mod sandbox;
 pub(crate) mod scratch;
 pub(crate) mod server;
 pub(crate) mod service;
@@ -74,6 +77,10 @@ pub(crate) struct Options {
     #[arg(long, value_name = "PROGRAM")]
     server: Option<PathBuf>,
 
+    /// Of the pages for users, only those whose names have this in them
+    #[arg(long, value_name = "TEXT")]
+    page: Option<String>,
+
     /// How often the kill loop kills
     #[arg(long, value_name = "N", default_value_t = 50)]
     rounds: u32,
@@ -108,10 +115,14 @@ pub(crate) enum Group {
     Durability,
     /// Debian's docker-registry, adopted and exported again
     Adopt,
+    /// The commands on the pages for users
+    Docs,
     /// A small disk, until nothing fits any more
     FullDisk,
     /// Prometheus scrapes the server, and its tools look at our metrics and rules
     Observability,
+    /// The systemd unit, the Debian package, the container image
+    Packaging,
     /// The tests of the crate `metadata` on PostgreSQL
     Metadata,
     /// Kill the server again and again, and look for what was lost
@@ -142,6 +153,12 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
         }
         if let (true, Target::Program(program)) = (groups.contains(&Group::Adopt), &target) {
             threads.spawn(|| adopt::flow(program, &scratch, seed, &report));
+        }
+        if let (true, Target::Program(program)) = (groups.contains(&Group::Docs), &target) {
+            threads.spawn(|| docs::flow(program, &scratch, options.page.as_deref(), &report));
+        }
+        if let (true, Target::Program(program)) = (groups.contains(&Group::Packaging), &target) {
+            threads.spawn(|| packaging::flows(program, &scratch, &report));
         }
         if let (true, Target::Program(program)) = (groups.contains(&Group::FullDisk), &target) {
             threads.spawn(|| full_disk::flow(program, &scratch, seed, &report));
@@ -265,8 +282,10 @@ fn run_side_by_side(groups: &BTreeSet<Group>, setting: Setting<'_>) {
                 Group::Server
                 | Group::Durability
                 | Group::Adopt
+                | Group::Docs
                 | Group::FullDisk
                 | Group::Observability
+                | Group::Packaging
                 | Group::Metadata
                 | Group::KillLoop => {}
             }
@@ -276,7 +295,7 @@ fn run_side_by_side(groups: &BTreeSet<Group>, setting: Setting<'_>) {
 
 #[cfg(test)]
 mod tests {
-    use clap::Parser;
+    use clap::{Parser, ValueEnum as _};
 
     use super::{Group, Options};
 
@@ -293,7 +312,7 @@ mod tests {
 
     #[test]
     fn everything_runs_unless_groups_are_named() {
-        assert_eq!(selected(&[]).len(), 11);
+        assert_eq!(selected(&[]), Group::value_variants());
         assert_eq!(selected(&["kill-loop", "docker"]), [Group::Docker, Group::KillLoop]);
     }
 

@@ -7,10 +7,13 @@
 mod bench;
 mod ci;
 mod conformance;
-#[cfg(test)]
+mod deb;
+mod dist;
 mod documents;
 mod e2e;
+mod elf;
 mod fuzz;
+mod image;
 
 use std::process::ExitCode;
 
@@ -40,6 +43,15 @@ enum Chore {
     Fuzz(fuzz::Options),
     /// Do what a submission's check does: format, lints, tests, build, end to end, conformance
     Ci,
+    /// Build the program as it is shipped: optimised, and without any library that it needs
+    #[command(after_help = dist::EXAMPLES)]
+    Dist,
+    /// Make a package for Debian
+    #[command(after_help = deb::EXAMPLES)]
+    Deb(deb::Options),
+    /// Put together a container image for docker build
+    #[command(after_help = image::EXAMPLES)]
+    Image(image::Options),
 }
 
 const EXAMPLES: &str = "\
@@ -49,7 +61,10 @@ Examples:
   cargo xtask conformance         the server against the distribution specification
   cargo xtask bench               what it costs, beside other registries
   cargo xtask fuzz                the parsers with inputs that nobody thought of
-  cargo xtask ci                  what must pass before a change lands";
+  cargo xtask ci                  what must pass before a change lands
+  cargo xtask dist                the program as it is shipped
+  cargo xtask deb                 a package for Debian
+  cargo xtask image               what docker build needs for an image";
 
 fn main() -> ExitCode {
     let outcome = match CommandLine::parse().chore {
@@ -58,6 +73,9 @@ fn main() -> ExitCode {
         Chore::Bench(options) => bench::run(&options),
         Chore::Fuzz(options) => fuzz::run(&options),
         Chore::Ci => ci::run(),
+        Chore::Dist => dist::run(),
+        Chore::Deb(options) => deb::run(&options),
+        Chore::Image(options) => image::run(&options),
     };
     outcome.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");

@@ -35,6 +35,35 @@ const SKOPEO: &[Needed] = &[needed("skopeo", "skopeo")];
 const PODMAN: &[Needed] = &[needed("podman", "podman"), needed("runc", "runc"), needed("crun", "crun")];
 const POSTGRES: &[Needed] = &[needed("initdb", "postgresql"), needed("postgres", "postgresql")];
 const PROMETHEUS: &[Needed] = &[needed("prometheus", "prometheus"), needed("promtool", "prometheus")];
+/// What readers of the pages have.
+const DOCS: &[Needed] = &[
+    needed("curl", "curl"),
+    needed("htpasswd", "apache2-utils"),
+    needed("rsync", "rsync"),
+    needed("ip", "iproute2"),
+    needed("dockerd", "docker.io"),
+    needed("docker", "docker.io"),
+    needed("runc", "runc"),
+    needed("skopeo", "skopeo"),
+    needed("podman", "podman"),
+    needed("crun", "crun"),
+    needed("docker-registry", "docker-registry"),
+];
+/// What packages are made of and tried with.
+const PACKAGING: &[Needed] = &[
+    needed("systemd-analyze", "systemd"),
+    needed("dpkg-deb", "dpkg"),
+    needed("strip", "binutils"),
+    needed("gzip", "gzip"),
+    needed("curl", "curl"),
+    needed("ip", "iproute2"),
+    needed("adduser", "adduser"),
+    needed("deb-systemd-helper", "init-system-helpers"),
+    needed("dockerd", "docker.io"),
+    needed("docker", "docker.io"),
+    needed("runc", "runc"),
+    needed("docker-registry", "docker-registry"),
+];
 const DURABILITY: &[Needed] = &[needed("strace", "strace")];
 /// What the images are made with; the linker that Rust needs is this compiler.
 const IMAGES: &[Needed] = &[needed("cc", "gcc"), needed("tar", "tar"), needed("gzip", "gzip")];
@@ -45,13 +74,14 @@ const PEER: &[Needed] = &[needed(PEER_PROGRAM, "docker-registry")];
 
 /// Sees to it that everything is there that the groups need.
 pub(crate) fn prepare(groups: &BTreeSet<Group>) -> Result<()> {
-    if let (false, Some(engine)) =
-        (is_root(), groups.iter().find(|group| matches!(group, Group::Docker | Group::Podman)))
-    {
-        bail!("the {engine} flows start a container engine, which needs root: run\n  {}", as_root());
+    if let (false, Some(engine)) = (
+        is_root(),
+        groups.iter().find(|group| matches!(group, Group::Docker | Group::Podman | Group::Docs | Group::Packaging)),
+    ) {
+        bail!("the {engine} flows start engines or mount folders, which needs root: run\n  {}", as_root());
     }
     ensure_installed(groups.iter().flat_map(|group| needs(*group)))?;
-    if groups.contains(&Group::Crane) {
+    if [Group::Crane, Group::Docs, Group::Packaging].iter().any(|group| groups.contains(group)) {
         crane()?;
     }
     Ok(())
@@ -64,7 +94,7 @@ pub(crate) fn prepare_peer() -> Result<()> {
 
 /// Where a program lies; an error that names its package if it is not installed.
 pub(crate) fn locate_or_say(program: &'static str) -> Result<PathBuf> {
-    let package = [DOCKER, SKOPEO, PODMAN, DURABILITY, POSTGRES, PROMETHEUS, IMAGES, PEER]
+    let package = [DOCKER, SKOPEO, PODMAN, DURABILITY, POSTGRES, PROMETHEUS, IMAGES, PACKAGING, PEER]
         .into_iter()
         .flatten()
         .find(|needed| needed.program == program);
@@ -114,6 +144,8 @@ fn needs(group: Group) -> impl Iterator<Item = &'static Needed> {
         Group::Crane => (&[], IMAGES),
         Group::Durability => (DURABILITY, &[]),
         Group::Adopt => (PEER, &[]),
+        Group::Docs => (DOCS, &[]),
+        Group::Packaging => (PACKAGING, &[]),
         Group::Metadata => (POSTGRES, &[]),
         Group::Observability => (PROMETHEUS, &[]),
         Group::Server | Group::FullDisk | Group::KillLoop => (&[], &[]),
