@@ -4,7 +4,9 @@
 //! what was lost. Each client's flows are a file; flows of different clients run side by side, against one server.
 //! Everything that is started is stopped, and nothing is left on the machine but installed packages and the cache folder.
 
+mod acme;
 mod adopt;
+mod authority;
 pub(crate) mod command;
 mod crane;
 pub(crate) mod digest;
@@ -32,6 +34,7 @@ pub(crate) mod server;
 pub(crate) mod service;
 mod sign_in;
 mod skopeo;
+mod tls;
 pub(crate) mod tools;
 
 use std::collections::BTreeSet;
@@ -117,6 +120,10 @@ pub(crate) enum Group {
     Adopt,
     /// The commands on the pages for users
     Docs,
+    /// Real clients through TLS, with certificates from files
+    Tls,
+    /// Certificates from Pebble, by ACME
+    Acme,
     /// A small disk, until nothing fits any more
     FullDisk,
     /// Prometheus scrapes the server, and its tools look at our metrics and rules
@@ -159,6 +166,12 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
         }
         if let (true, Target::Program(program)) = (groups.contains(&Group::Packaging), &target) {
             threads.spawn(|| packaging::flows(program, &scratch, &report));
+        }
+        if let (true, Target::Program(program)) = (groups.contains(&Group::Tls), &target) {
+            threads.spawn(|| tls::flow(program, &scratch, seed, &report));
+        }
+        if let (true, Target::Program(program)) = (groups.contains(&Group::Acme), &target) {
+            threads.spawn(|| acme::flow(program, &scratch, &report));
         }
         if let (true, Target::Program(program)) = (groups.contains(&Group::FullDisk), &target) {
             threads.spawn(|| full_disk::flow(program, &scratch, seed, &report));
@@ -206,6 +219,11 @@ impl Options {
 impl Group {
     fn is_client(self) -> bool {
         matches!(self, Self::Docker | Self::Skopeo | Self::Podman | Self::Crane)
+    }
+
+    /// Whether it starts engines or mounts folders.
+    fn needs_root(self) -> bool {
+        matches!(self, Self::Docker | Self::Podman | Self::Docs | Self::Packaging | Self::Tls)
     }
 
     fn talks_to_the_server(self) -> bool {
@@ -283,6 +301,8 @@ fn run_side_by_side(groups: &BTreeSet<Group>, setting: Setting<'_>) {
                 | Group::Durability
                 | Group::Adopt
                 | Group::Docs
+                | Group::Tls
+                | Group::Acme
                 | Group::FullDisk
                 | Group::Observability
                 | Group::Packaging

@@ -5,7 +5,7 @@ use std::{net::IpAddr, sync::Arc, time::SystemTime};
 use cargohold_oci::RepositoryName;
 
 use crate::{
-    Credentials, Htpasswd, Scope, TokenKey,
+    Credentials, Htpasswd, HtpasswdError, Scope, TokenKey,
     htpasswd::Rejected,
     permit::{CatalogPermit, OperatorPermit, Permit, PullAnywhere, Right},
     scope::Action,
@@ -151,6 +151,16 @@ impl Gate {
     /// Those who have a password may do everything.
     pub fn passwords(passwords: Passwords) -> Self {
         Self(Mode::Passwords(Arc::new(passwords)))
+    }
+
+    /// Has what the gate goes by read again, where that is a file; none where there is none. Blocks.
+    ///
+    /// A file that cannot be read changes nothing.
+    pub fn read_again(&self) -> Option<Result<(), HtpasswdError>> {
+        match &self.0 {
+            Mode::Passwords(passwords) => Some(passwords.users.read_again()),
+            Mode::ThisMachine | Mode::Open => None,
+        }
     }
 
     /// Who a request comes from.

@@ -157,18 +157,26 @@ impl Htpasswd {
     /// Reads the file if it has changed. One that cannot be read changes nothing.
     pub(crate) fn reload(&self) {
         let found = stamp(&self.path);
-        if found == self.current().stamp {
-            return;
+        if found != self.current().stamp {
+            // What came of it is in the log.
+            let _ = self.read_again();
         }
+    }
+
+    /// Reads the file, whether it has changed or not. One that cannot be read changes nothing. Blocks.
+    pub fn read_again(&self) -> Result<(), HtpasswdError> {
+        let found = stamp(&self.path);
         match Users::read(&self.path) {
             Ok(users) => {
                 tracing::info!(path = %self.path.display(), users = users.hashes.len(), "users were read again");
                 let mut current = self.current();
                 (current.users, current.stamp) = (Arc::new(users), found);
+                Ok(())
             }
             Err(error) => {
                 tracing::error!(%error, "users could not be read again: those from before stay");
                 self.current().stamp = found;
+                Err(error)
             }
         }
     }

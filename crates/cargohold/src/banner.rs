@@ -1,11 +1,12 @@
 //! What the program says when it is ready: where it is, and how to push the first image.
 
-use std::{fmt, net::SocketAddr, path::Path};
+use std::{fmt, path::Path};
 
-use crate::configuration::Auth;
+use crate::{configuration::Auth, listening::Place};
 
 pub(crate) struct Banner<'b> {
-    pub(crate) addr: SocketAddr,
+    pub(crate) place: &'b Place,
+    pub(crate) tls: bool,
     pub(crate) auth: &'b Auth,
     pub(crate) data: &'b Path,
     /// What this machine is called, for others to reach it.
@@ -14,17 +15,21 @@ pub(crate) struct Banner<'b> {
 
 impl fmt::Display for Banner<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { addr, auth, data, machine } = self;
+        let Self { place, tls, auth, data, machine } = self;
         // Docker takes a registry on this machine without TLS under either name.
-        let name = if addr.ip().is_loopback() { "localhost" } else { machine };
-        let host = format!("{name}:{}", addr.port());
-        let reach = auth.in_words(addr.ip().is_loopback());
+        let name = if place.is_of_this_machine() { "localhost" } else { machine };
+        let reach = auth.in_words(place.is_of_this_machine());
         writeln!(f, "Cargohold {} is ready.", env!("CARGO_PKG_VERSION"))?;
         writeln!(f)?;
-        writeln!(f, "  Registry   http://{addr}")?;
+        match place {
+            Place::Tcp(addr) => writeln!(f, "  Registry   {}://{addr}", if *tls { "https" } else { "http" })?,
+            Place::Unix(path) => writeln!(f, "  Registry   {} (a Unix socket)", path.display())?,
+        }
         writeln!(f, "  Open to    {reach}")?;
         writeln!(f, "  Data       {}", data.display())?;
         writeln!(f)?;
+        let Place::Tcp(addr) = place else { return writeln!(f, "Ctrl-C stops it.") };
+        let host = format!("{name}:{}", addr.port());
         writeln!(f, "Push your first image from another terminal (the README has a way without the internet):")?;
         writeln!(f)?;
         if auth.htpasswd.is_some() {
@@ -43,7 +48,19 @@ mod tests {
     use super::*;
 
     fn banner(addr: &str, auth: &Auth) -> String {
-        Banner { addr: addr.parse().unwrap(), auth, data: Path::new("/srv/data"), machine: "ship" }.to_string()
+        let place = Place::Tcp(addr.parse().unwrap());
+        Banner { place: &place, tls: false, auth, data: Path::new("/srv/data"), machine: "ship" }.to_string()
+    }
+
+    #[test]
+    fn says_how_it_is_reached() {
+        let (auth, data, machine) = (&Auth::default(), Path::new("/srv/data"), "ship");
+        let place = Place::Tcp("0.0.0.0:443".parse().unwrap());
+        let told = Banner { place: &place, tls: true, auth, data, machine }.to_string();
+        assert!(told.contains("https://0.0.0.0:443") && told.contains("docker push ship:443/"), "{told}");
+        let place = Place::Unix("/run/cargohold.sock".into());
+        let told = Banner { place: &place, tls: false, auth, data, machine }.to_string();
+        assert!(told.contains("  /run/cargohold.sock (a Unix socket)") && !told.contains("docker"), "{told}");
     }
 
     #[test]

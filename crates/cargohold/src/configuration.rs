@@ -16,6 +16,7 @@ mod form;
 mod inherited;
 mod keys;
 mod layers;
+mod listening;
 mod problem;
 mod reference;
 mod settings;
@@ -30,16 +31,19 @@ use std::{
     time::Duration,
 };
 
-use cargohold_http::{Limits, Pages, ResponseHeaders, Rules, ServerOptions, SiteOptions};
+use cargohold_http::{Limits, Pages, ResponseHeaders, Rules, ServerOptions, SiteOptions, TlsSettings};
 use cargohold_registry::{Lifetimes, Platforms, Scrub, UrlPattern, Urls, Validation};
 
 use crate::{health::Checks, logging::Logging};
 use layers::Layers;
+use listening::Net;
 pub(crate) use problem::ConfigurationError;
 pub(crate) use problem::Origin;
 use problem::{Fault, Findings, Problem};
 pub(crate) use reference::{example, help};
 pub(crate) use told::{Sections, Told};
+
+use crate::{acme::AcmeSettings, listening::Place};
 
 const PREFIX: &str = "CARGOHOLD__";
 /// Longer than any registry runs.
@@ -51,7 +55,13 @@ pub(crate) struct Configuration {
     /// Whose rules are followed where nothing is said.
     pub(crate) kind: Kind,
     /// Where it listens.
-    pub(crate) addr: SocketAddr,
+    pub(crate) addr: Place,
+    /// What connections come by there.
+    net: Net,
+    /// What TLS is to be.
+    pub(crate) tls: TlsSettings,
+    /// Who hands out certificates.
+    pub(crate) acme: AcmeSettings,
     /// How callers are told apart.
     pub(crate) auth: Auth,
     /// The data folder.
@@ -159,7 +169,10 @@ impl Default for Configuration {
     fn default() -> Self {
         Self {
             kind: Kind::Ours,
-            addr: SocketAddr::from((Ipv4Addr::LOCALHOST, 5000)),
+            addr: Place::Tcp((Ipv4Addr::LOCALHOST, 5000).into()),
+            net: Net::Tcp,
+            tls: TlsSettings::default(),
+            acme: AcmeSettings::default(),
             auth: Auth::default(),
             root_directory: PathBuf::from("./cargohold-data"),
             // Enough for the facts about many deletions, which is what gives space back.
@@ -237,7 +250,7 @@ impl Configuration {
         if self.kind == Kind::Inherited && layers.said("auth").is_none() {
             self.auth.open = self.auth.htpasswd.is_none();
             if self.auth.open {
-                layers.findings.warnings.push(inherited::nobody_named(self.addr));
+                layers.findings.warnings.push(inherited::nobody_named(&self.addr));
             }
         }
         let SaidUrls { allow, deny } = &self.urls;
@@ -251,6 +264,10 @@ impl Configuration {
         if !self.purging.enabled || self.purging.dry_run {
             self.lifetimes.idle_upload = NEVER;
         }
+        if matches!(self.addr, Place::Unix(_)) && layers.said("http.net").is_none() {
+            self.net = Net::Unix;
+        }
+        layers.findings.warnings.extend(self.listening_warnings());
     }
 
     /// What each setting is now, and who said it; nobody for a default.
@@ -264,11 +281,12 @@ impl Configuration {
 
     /// An address that others reach needs a word about who may do what.
     fn exposed(&self, layers: &Layers) -> Option<Problem> {
-        if self.auth.open || self.auth.htpasswd.is_some() || self.addr.ip().to_canonical().is_loopback() {
+        let Place::Tcp(addr) = self.addr else { return None };
+        if self.auth.open || self.auth.htpasswd.is_some() || self.addr.is_of_this_machine() {
             return None;
         }
         let origin = layers.said("http.addr").map_or(Origin::Default, |said| layers.findings.origin(&said.at));
-        Some(Problem { origin, fault: Fault::Exposed { addr: self.addr } })
+        Some(Problem { origin, fault: Fault::Exposed { addr } })
     }
 
     /// Either everybody may do everything, or those with a password; what is said about the others needs some with one.
@@ -278,7 +296,7 @@ impl Configuration {
         match (open, htpasswd.is_some(), anonymous_pull) {
             (true, true, _) => Some(Problem { origin: said("auth"), fault: Fault::OpenWithPasswords }),
             (_, false, true) => Some(Problem { origin: said("auth.anonymous"), fault: Fault::AnonymousAlone }),
-            _ => None,
+            _ => self.cannot_listen(layers),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+mod acme;
 mod adopt;
 mod backup;
 mod banner;
@@ -19,6 +20,7 @@ mod fsck;
 mod health;
 mod inherited_arguments;
 mod inherited_data;
+mod listening;
 mod logging;
 mod man;
 mod management;
@@ -26,6 +28,7 @@ mod management_socket;
 mod metrics;
 mod open;
 mod probe;
+mod reload;
 mod repository;
 mod restore;
 mod serve;

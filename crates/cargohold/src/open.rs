@@ -26,6 +26,14 @@ pub(crate) async fn open(folder: &DataFolder, configuration: &Configuration) -> 
     open_with(&folder.database(), folder, configuration).await
 }
 
+/// As [`open`], and the facts for those parts of the program that keep something there themselves.
+pub(crate) async fn open_to_serve(
+    folder: &DataFolder,
+    configuration: &Configuration,
+) -> anyhow::Result<(Registry, Metadata)> {
+    open_all(&folder.database(), folder, configuration).await
+}
+
 /// As [`open`], with the store `other` of another registry, which is made known if it is not; it may have been moved from where
 /// it was.
 pub(crate) async fn open_to_adopt(
@@ -56,6 +64,14 @@ pub(crate) async fn open_with(
     folder: &DataFolder,
     configuration: &Configuration,
 ) -> anyhow::Result<Registry> {
+    Ok(open_all(database, folder, configuration).await?.0)
+}
+
+async fn open_all(
+    database: &Path,
+    folder: &DataFolder,
+    configuration: &Configuration,
+) -> anyhow::Result<(Registry, Metadata)> {
     let metadata = Metadata::open(database, now()).with_context(|| database.display().to_string())?;
     let random = getrandom::u64().context("this machine has no random numbers")?;
     let store = metadata.run(EnsureStore { kind: STORE, location: HERE.to_owned(), random }).await?;
@@ -63,7 +79,7 @@ pub(crate) async fn open_with(
     let disk = open(folder.path(), store.id.number()).map_err(|error| cannot_open(folder.path(), error))?;
     folder.sync()?;
     disk.keep_free(configuration.reserve as u64);
-    registry(metadata, Stores::new(store.id, disk), configuration).await
+    Ok((registry(metadata.clone(), Stores::new(store.id, disk), configuration).await?, metadata))
 }
 
 /// Says what is wrong with the store in a data folder, and what to do.

@@ -2,18 +2,22 @@
 
 use std::{
     io::{Read, Write},
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, ToSocketAddrs},
-    path::PathBuf,
+    net::{SocketAddr, TcpStream, ToSocketAddrs},
+    path::{Path, PathBuf},
     process::ExitCode,
     time::Duration,
 };
 
 use anyhow::{Context, bail, ensure};
 use clap::Args;
-use http::Uri;
+use http::{Method, Uri};
 use serde_json::Value;
 
-use crate::{exit_status::ExitStatus, management, show};
+use crate::{
+    exit_status::ExitStatus,
+    management::{self, Operator},
+    show,
+};
 
 /// How long the registry may take for each step of its answer. Whoever runs this has limits of their own.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -23,7 +27,7 @@ const MOST_ANSWER: u64 = 1024 * 1024;
 /// Whom to ask, and how to tell.
 #[derive(Debug, Args)]
 pub(crate) struct Probe {
-    /// The registry's address, with `http://` [default: where the configuration has it listen]
+    /// The registry's address, with `http://` [default: the server on the data folder, asked by its socket there]
     url: Option<String>,
     /// The configuration of the registry, as for `cargohold serve`
     #[arg(long, value_name = "FILE", conflicts_with = "url")]
@@ -41,15 +45,27 @@ struct Answer {
 }
 
 pub(crate) fn run(probe: &Probe) -> anyhow::Result<ExitCode> {
-    let (addr, host) = if let Some(url) = &probe.url {
-        addressed(url)?
-    } else {
-        let addr = here(management::configuration(probe.config.as_deref())?.addr);
-        (addr, addr.to_string())
+    let answer = match &probe.url {
+        Some(url) => {
+            let (addr, host) = addressed(url)?;
+            ask(addr, &host).with_context(|| format!("the registry at {host} cannot be asked"))?
+        }
+        None => ask_here(probe.config.as_deref())?,
     };
-    let answer = ask(addr, &host).with_context(|| format!("the registry at {host} cannot be asked"))?;
     show::line(&if probe.json { answer.body.trim_end().to_owned() } else { told(&answer.body) });
     Ok(if answer.is_ready { ExitStatus::Done } else { ExitStatus::Failed }.into())
+}
+
+/// Asks the server on the data folder, whatever it speaks on its port.
+fn ask_here(config: Option<&Path>) -> anyhow::Result<Answer> {
+    let configuration = management::configuration(config)?;
+    let report = management::run(async {
+        let server = Operator::reach_server(&configuration).await?;
+        let root = configuration.root_directory.display();
+        let server = server.with_context(|| format!("no server runs on the data folder {root}"))?;
+        server.ask(Method::GET, "/v1/health", None).await
+    })?;
+    Ok(Answer { is_ready: report["status"] == "ready", body: report.to_string() })
 }
 
 /// Where to connect to for a URL, and what to call it there.
@@ -60,16 +76,6 @@ fn addressed(url: &str) -> anyhow::Result<(SocketAddr, String)> {
     let mut addrs = (host.trim_matches(['[', ']']), port).to_socket_addrs().with_context(|| host.to_owned())?;
     let addr = addrs.next().with_context(|| format!("{host} has no address"))?;
     Ok((addr, uri.authority().map_or_else(|| host.to_owned(), ToString::to_string)))
-}
-
-/// Who listens on all addresses of this machine listens here too.
-fn here(addr: SocketAddr) -> SocketAddr {
-    let ip = match addr.ip() {
-        ip if !ip.is_unspecified() => ip,
-        IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
-        IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
-    };
-    SocketAddr::new(ip, addr.port())
 }
 
 fn ask(addr: SocketAddr, host: &str) -> anyhow::Result<Answer> {
@@ -105,14 +111,6 @@ fn told(body: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn who_listens_everywhere_is_asked_here() {
-        let here = |addr: &str| here(addr.parse().unwrap()).to_string();
-        assert_eq!(here("0.0.0.0:5000"), "127.0.0.1:5000");
-        assert_eq!(here("[::]:5000"), "[::1]:5000");
-        assert_eq!(here("192.0.2.1:5000"), "192.0.2.1:5000");
-    }
 
     #[test]
     fn an_answer_is_ready_or_not_or_none() {

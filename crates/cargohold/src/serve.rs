@@ -3,9 +3,9 @@
 use std::{
     ffi::OsString,
     io::{self, Write},
-    net::SocketAddr,
     path::Path,
     sync::Arc,
+    time::SystemTime,
 };
 
 use anyhow::Context;
@@ -17,14 +17,29 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
+    task::JoinSet,
 };
 use uuid::Uuid;
 
 use crate::{
-    banner::Banner, configuration::Configuration, data_folder::DataFolder, debug_listener, doors,
-    exit_status::ExitStatus, health, inherited_data, logging::Logs, management_socket, metrics::Metrics, open,
+    acme::{Acme, serve_proofs},
+    banner::Banner,
+    configuration::Configuration,
+    data_folder::DataFolder,
+    debug_listener, doors,
+    exit_status::ExitStatus,
+    health, inherited_data,
+    listening::Entrance,
+    logging::Logs,
+    management_socket,
+    metrics::Metrics,
+    open,
+    reload::Reloading,
     service_manager,
 };
+
+/// Files that are open beside connections and what they read, at the most: the database, logs, listeners.
+const OTHER_FILES: u64 = 64;
 
 /// Runs the registry until it is told to stop, with the settings of the file, if one is named, and of the environment.
 pub(crate) fn run(
@@ -44,33 +59,17 @@ fn serve_logged(mut configuration: Configuration, logs: &Logs) -> anyhow::Result
         tracing::warn!("{warning}");
     }
     raise_file_limit();
+    bound_connections(&mut configuration.server);
     let gate = doors::gate(&configuration.auth)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     // First of all, so that a start that fails here leaves no folder behind.
-    let listener = runtime
-        .block_on(TcpListener::bind(configuration.addr))
-        .map_err(|error| cannot_listen(configuration.addr, error))?;
+    let entrance = runtime.block_on(Entrance::open(&configuration))?;
     let debug = runtime.block_on(debug_listener::listen(configuration.debug.addr))?;
     let folder = DataFolder::claim(&configuration.root_directory)?;
     if let Some(other) = other {
         runtime.block_on(inherited_data::adopt_once(&other, &folder, &configuration))?;
     }
-    runtime.block_on(serve((listener, debug), configuration, gate, &folder, logs))
-}
-
-/// Says what is wrong with an address, and what to do.
-fn cannot_listen(addr: SocketAddr, error: io::Error) -> anyhow::Error {
-    let why = match error.kind() {
-        io::ErrorKind::AddrInUse => {
-            "something else listens there; choose another port, as in CARGOHOLD__HTTP__ADDR=127.0.0.1:5001"
-        }
-        io::ErrorKind::AddrNotAvailable => {
-            "this machine does not have that address; 0.0.0.0 stands for all that it has"
-        }
-        io::ErrorKind::PermissionDenied => "ports below 1024 are for privileged users; choose a higher one",
-        _ => "choose another address with CARGOHOLD__HTTP__ADDR",
-    };
-    anyhow::Error::new(error).context(format!("http.addr: cannot listen on {addr}: {why}"))
+    runtime.block_on(serve((entrance, debug), configuration, gate, &folder, logs))
 }
 
 /// Each connection and each blob under way is an open file, and the usual limit is a relic: it is raised as far as it may be.
@@ -81,59 +80,99 @@ fn raise_file_limit() {
     }
 }
 
+/// Leaves files for what connections ask for: a connection that has to wait is better off than one whose blob cannot be opened.
+fn bound_connections(server: &mut ServerOptions) {
+    let Some(files) = getrlimit(Resource::Nofile).current else { return };
+    let room = usize::try_from(files.saturating_sub(OTHER_FILES) / 2).unwrap_or(usize::MAX).max(1);
+    if room < server.connections {
+        let wanted = server.connections;
+        tracing::warn!(
+            files,
+            "http.limits.connections: {wanted} are more than {room}, which the limit of open files leaves room for"
+        );
+        server.connections = room;
+    }
+}
+
 async fn serve(
-    (listener, debug_listener): (TcpListener, Option<TcpListener>),
+    (mut entrance, debug_listener): (Entrance, Option<TcpListener>),
     configuration: Configuration,
     gate: Gate,
     folder: &DataFolder,
     logs: &Logs,
 ) -> anyhow::Result<()> {
-    let registry = open::open(folder, &configuration).await?;
+    let (registry, facts) = open::open_to_serve(folder, &configuration).await?;
     registry.warn_of_stores_away();
-    let Configuration { auth, limits, rules, pages, server, site, headers, debug, health: checks, .. } = configuration;
+    let Configuration { auth, limits, rules, pages, server, site, headers, debug, health: checks, acme, .. } =
+        configuration;
     let metrics = Metrics::new(registry.clone(), logs.clone());
     let numbers = metrics.numbers()?;
     let socket = management_socket::listen_in(folder.path()).with_context(|| {
         format!("cannot listen on the socket for the management commands in {}", folder.path().display())
     })?;
-    reopen_logs_at_hangup(logs.clone())?;
     // From the banner on a signal is a request to stop in order.
     let stop = stop_asked_for(logs.clone())?;
+    let mut beside = JoinSet::new();
+    beside.spawn(reloading(&entrance, &gate, logs).on_signal()?);
+    if let Some(tls) = &entrance.tls {
+        beside.spawn(tls.clone().watch());
+        if !acme.hosts.is_empty() {
+            let (acme, proofs) = Acme::begin(acme, facts, tls.clone(), SystemTime::now).await?;
+            beside.spawn(acme.run());
+            if let Some(listener) = entrance.proofs.take() {
+                beside.spawn(serve_proofs(listener, proofs));
+            }
+        }
+    }
     let machine = machine_name();
-    announce(&Banner { addr: listener.local_addr()?, auth: &auth, data: folder.path(), machine: &machine });
+    announce(&Banner {
+        place: &entrance.place,
+        tls: entrance.tls.is_some(),
+        auth: &auth,
+        data: folder.path(),
+        machine: &machine,
+    });
     service_manager::tell(service_manager::READY);
     let mut house_keeping = tokio::spawn({
         let registry = registry.clone();
         async move { registry.keep_house().await }
     });
+    let health = Health::default();
+    let _watching = health::watch(&health, &registry, checks);
     let running = Running {
         version: env!("CARGO_PKG_VERSION"),
         started_at: open::now(),
-        address: listener.local_addr()?.to_string(),
+        address: entrance.place.to_string(),
         metrics: metrics.http.clone(),
+        health: health.clone(),
     };
     let management = Management::new(registry.clone(), gate.clone()).of_server(running);
     let management = tokio::spawn(serve_management(socket, Arc::new(management)));
-    let health = Health::default();
-    let _watching = health::watch(&health, &registry, checks);
     let options = ApiOptions { limits, rules, pages, site, headers, health: health.clone() };
     let api = Api::new(registry.clone(), gate, options, instance());
     let api = api.with_access_log(logs.access());
     let api = Arc::new(api.with_metrics(metrics.http.clone(), debug_listener.is_none().then(|| numbers.clone())));
     let _debug = debug_listener.map(|listener| {
         let numbers = debug.prometheus.then(|| (debug.path.clone(), numbers));
-        debug_listener::serve(listener, Debug { numbers, health })
+        debug_listener::serve(listener, Debug { numbers, health: health.clone() })
     });
-    let server = ServerOptions { connections: metrics.http.connections.clone(), ..server };
+    // Whoever sends requests here is to see it before connections are refused.
+    let stop = async move {
+        stop.await;
+        health.stop();
+    };
+    let server = ServerOptions { metrics: metrics.http.connections.clone(), ..server };
     let service = move |request, connection| {
         let api = api.clone();
         async move { api.handle(request, connection).await }
     };
-    let serving = cargohold_http::serve(listener, service, stop, server);
+    let (door, _socket_file) = entrance.door();
+    let serving = cargohold_http::serve(door, service, stop, server);
     let outcome = tokio::select! {
         outcome = serving => outcome,
         ended = &mut house_keeping => anyhow::bail!("what deletes discarded bytes broke off: {ended:?}"),
     };
+    beside.shutdown().await;
     management.abort();
     house_keeping.abort();
     registry.close().await;
@@ -142,6 +181,21 @@ async fn serve(
         ServeOutcome::CutOff { connections } => tracing::warn!(connections, "stopped, cutting off what took too long"),
     }
     Ok(())
+}
+
+/// What is read again when somebody asks for it.
+fn reloading(entrance: &Entrance, gate: &Gate, logs: &Logs) -> Reloading {
+    let logs = logs.clone();
+    let reopen = move || {
+        logs.reopen();
+        Ok(())
+    };
+    let reloading = Reloading::new().and("the log", reopen).and_tls(entrance.tls.as_ref());
+    if gate.challenge().is_none() {
+        return reloading;
+    }
+    let gate = gate.clone();
+    reloading.and("the users", move || gate.read_again().unwrap_or(Ok(())).map_err(|error| error.to_string()))
 }
 
 fn machine_name() -> String {
@@ -160,19 +214,8 @@ fn instance() -> String {
 fn announce(banner: &Banner<'_>) {
     let mut output = io::stdout().lock();
     if write!(output, "{banner}").and_then(|()| output.flush()).is_err() {
-        tracing::info!(addr = %banner.addr, "ready");
+        tracing::info!(addr = %banner.place, "ready");
     }
-}
-
-/// At SIGHUP the files of the logs are opened anew: something moved them away.
-fn reopen_logs_at_hangup(logs: Logs) -> anyhow::Result<()> {
-    let mut hangup = signal(SignalKind::hangup())?;
-    tokio::spawn(async move {
-        while hangup.recv().await.is_some() {
-            logs.reopen();
-        }
-    });
-    Ok(())
 }
 
 /// Waits for the first signal that asks for a stop. The second ends the process without waiting for anything, which is safe at

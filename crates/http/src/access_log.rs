@@ -4,14 +4,14 @@
 
 use std::{
     borrow::Cow,
-    net::{IpAddr, SocketAddr},
+    net::IpAddr,
     sync::Arc,
     time::{Duration, SystemTime},
 };
 
 use http::{HeaderMap, Method, Uri, Version, header};
 
-use crate::{body::BodyOutcome, headers};
+use crate::{body::BodyOutcome, headers, server::Peer};
 
 /// The longest target that is told of, in bytes.
 const LONGEST_TARGET: usize = 1000;
@@ -40,7 +40,7 @@ pub struct Access<'a> {
     /// What the answer's `X-Request-Id` says.
     pub id: &'a str,
     /// Where it came from.
-    pub peer: SocketAddr,
+    pub peer: Peer,
     /// Whose request it is, if a proxy passed it on.
     pub client: IpAddr,
     /// Who showed a password or a token that has a name; whatever signs a name may have.
@@ -76,7 +76,7 @@ pub trait AccessLog: Send + Sync + 'static {
 /// What is known of a request before it is answered.
 pub(crate) struct Entry {
     log: Arc<dyn AccessLog>,
-    peer: SocketAddr,
+    peer: Peer,
     client: IpAddr,
     method: Method,
     target: String,
@@ -87,12 +87,7 @@ pub(crate) struct Entry {
 }
 
 impl Entry {
-    pub(crate) fn new<B>(
-        log: Arc<dyn AccessLog>,
-        peer: SocketAddr,
-        client: IpAddr,
-        request: &http::Request<B>,
-    ) -> Self {
+    pub(crate) fn new<B>(log: Arc<dyn AccessLog>, peer: Peer, client: IpAddr, request: &http::Request<B>) -> Self {
         let agent = headers::text(request.headers(), header::USER_AGENT).map(|agent| bounded(agent, LONGEST_AGENT));
         Self {
             log,

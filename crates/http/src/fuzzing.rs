@@ -104,7 +104,7 @@ pub fn forwarded(line: &str) -> Option<Vec<[Option<String>; 3]>> {
 pub fn site(options: &SiteOptions, peer: IpAddr, headers: &HeaderMap) -> (String, IpAddr) {
     let mut request = Request::new(());
     headers.clone_into(request.headers_mut());
-    let peer = (peer, 0).into();
+    let peer = std::net::SocketAddr::from((peer, 0)).into();
     let connection =
         ConnectionInfo { peer, tls: false, transport: Transport::Other, max_head: 0, activity: Default::default() };
     (options.site(&request, &connection).address("/v2/"), options.client(peer.ip(), headers))

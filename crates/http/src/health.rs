@@ -18,6 +18,8 @@ use serde::Serialize;
 
 use crate::{Body, error::ApiError, headers, query::Query};
 
+/// How the registry is that should be sent requests.
+const READY: &str = "ready";
 /// How a check is that fails.
 const DOWN: &str = "down";
 
@@ -112,12 +114,7 @@ impl Health {
     pub(crate) fn answer(&self, probe: Probe, as_json: bool, with_parts: bool) -> Response<Body> {
         let is_ready = probe == Probe::Alive || self.is_ready();
         let status = if is_ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-        let word = match (probe, is_ready, self.0.stopping.load(Ordering::Relaxed)) {
-            (Probe::Alive, ..) => "alive",
-            (Probe::Ready, true, _) => "ready",
-            (Probe::Ready, false, true) => "stopping",
-            (Probe::Ready, false, false) => "not ready",
-        };
+        let word = if probe == Probe::Alive { "alive" } else { self.word() };
         let (body, form) = if as_json {
             let parts = (with_parts && probe == Probe::Ready).then(|| self.parts());
             let report = Report { status: word, parts };
@@ -130,6 +127,19 @@ impl Health {
         response.headers_mut().insert(header::CONTENT_TYPE, form);
         response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         response
+    }
+
+    /// How it is, with all that is looked at.
+    pub(crate) fn report(&self) -> impl Serialize + use<> {
+        Report { status: self.word(), parts: Some(self.parts()) }
+    }
+
+    fn word(&self) -> &'static str {
+        match (self.is_ready(), self.0.stopping.load(Ordering::Relaxed)) {
+            (true, _) => READY,
+            (false, true) => "stopping",
+            (false, false) => "not ready",
+        }
     }
 
     /// The checks that are down, by their names, and why.

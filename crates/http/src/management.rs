@@ -79,6 +79,7 @@ impl Management {
             ("/v1/status", &Method::GET) if let Some(running) = &self.running => {
                 status::status(registry, &operator, running).await
             }
+            ("/v1/health", &Method::GET) if let Some(running) = &self.running => Ok(json(&running.health.report())),
             ("/v1/sweep", &Method::GET) => sweep::status(registry, &operator, Query::of(request.uri())).await,
             ("/v1/repositories/delete", &Method::POST) => repositories::delete(registry, &wanted()?).await,
             ("/v1/repositories/undelete", &Method::POST) => repositories::undelete(registry, &wanted()?).await,
@@ -91,9 +92,10 @@ impl Management {
             ("/v1/notifications/redeliver", &Method::POST) => {
                 notifications::redeliver(registry, &operator, request).await
             }
-            ("/v1/status" | "/v1/sweep" | "/v1/notifications" | "/v1/notifications/failures", method) => {
-                Err(ApiError::method_not_allowed(method, "GET"))
-            }
+            (
+                "/v1/status" | "/v1/health" | "/v1/sweep" | "/v1/notifications" | "/v1/notifications/failures",
+                method,
+            ) => Err(ApiError::method_not_allowed(method, "GET")),
             (
                 "/v1/notifications/redeliver"
                 | "/v1/backups"

@@ -1,7 +1,7 @@
 //! What is known of a request while it is answered, for whoever watches the registry: the access log and the numbers.
 
 use std::{
-    net::{IpAddr, SocketAddr},
+    net::IpAddr,
     sync::{
         Arc, OnceLock,
         atomic::{AtomicU64, Ordering},
@@ -18,7 +18,7 @@ use crate::{
     access_log::{AccessLog, Entry},
     body::BodyOutcome,
     metrics::Series,
-    server::ConnectionInfo,
+    server::{ConnectionInfo, Peer},
 };
 
 /// What a request is said to have been answered with whose client was gone before there was an answer (nginx has it so).
@@ -29,7 +29,7 @@ pub(crate) struct Watched {
     id: String,
     /// What it is called in the logs: what is logged within it has its id.
     pub(crate) span: Span,
-    peer: SocketAddr,
+    peer: Peer,
     client: IpAddr,
     metrics: Arc<HttpMetrics>,
     series: Series,

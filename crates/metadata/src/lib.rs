@@ -30,6 +30,7 @@ mod purge;
 mod referrers;
 mod repositories;
 pub mod schema;
+mod settings;
 mod sqlite;
 mod statement;
 mod stores;
@@ -71,6 +72,7 @@ pub use objects::{Discarded, ForgetObjects, LiveObject, MarkMissing, PostponeObj
 pub use purge::{Deleted, Purge, Purged};
 pub use referrers::Referrer;
 pub use repositories::DeleteRepository;
+pub use settings::{PutSetting, RemoveSetting, SettingName};
 pub use statement::{LockStatement, Statement};
 pub use stores::{AdoptStore, AdoptedStore, EnsureStore, MoveAdoptedStore, Store};
 pub use sweep::{PostponeCandidate, SweepCandidate, SweepTimes, Swept};
@@ -231,6 +233,7 @@ pub fn statements() -> impl Iterator<Item = &'static Statement> {
         repositories::DELETE_STATEMENTS,
         repositories::STATEMENTS,
         schema::STATEMENTS,
+        settings::STATEMENTS,
         stores::STATEMENTS,
         sweep::BLOB_STATEMENTS,
         sweep::LINK_STATEMENTS,

@@ -68,7 +68,13 @@ struct Layer {
 impl Images {
     /// Makes them in the scratch folder, with bytes from `random`.
     pub(crate) fn make(scratch: &Scratch, random: &mut Random) -> Result<Self> {
-        let context = scratch.folder("context")?;
+        Self::make_for("", scratch, random)
+    }
+
+    /// As [`make`](Self::make), in folders whose names begin with `prefix`, for flows that others run beside.
+    pub(crate) fn make_for(prefix: &str, scratch: &Scratch, random: &mut Random) -> Result<Self> {
+        let folder = |name: &str| scratch.folder(&format!("{prefix}{name}"));
+        let context = folder("context")?;
         let (large, small) = (random.bytes(LARGE_BYTES), format!("hello from run {:016x}", random.next()));
         let greeting = format!("{:016x} {small}", fnv1a(&large));
         fs::write(context.join("large"), large)?;
@@ -78,12 +84,12 @@ impl Images {
         fs::write(context.join("Dockerfile"), DOCKERFILE)?;
         compile(&context.join("program"))?;
 
-        let layout = LayoutWriter::new(scratch.folder("layout-image")?, &context)?;
+        let layout = LayoutWriter::new(folder("layout-image")?, &context)?;
         let layers = [layout.layer("program")?, layout.layer("large")?, layout.layer("small")?];
         let manifest = layout.image(own_architecture(), &layers)?;
         let image = layout.finish(&manifest)?;
 
-        let layout = LayoutWriter::new(scratch.folder("layout-index")?, &context)?;
+        let layout = LayoutWriter::new(folder("layout-index")?, &context)?;
         let (own, other) = (own_architecture(), other_architecture());
         let own_image = layout.image(own, &[layout.layer("program")?, layout.layer("small")?])?;
         let other_image = layout.image(other, &[layout.layer("other")?, layout.layer("small")?])?;
@@ -92,7 +98,7 @@ impl Images {
         let index = layout.index(&[(own, own_image), (other, other_image)])?;
         let index = layout.finish(&index)?;
 
-        let further_layer = scratch.path("further.tar");
+        let further_layer = folder("layer")?.join("further.tar");
         archive(&context, "further", &["--file".as_ref(), further_layer.as_os_str()])?;
         Ok(Self { context, greeting, image, index, children, further_layer })
     }

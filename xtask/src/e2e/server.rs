@@ -77,6 +77,21 @@ impl Installation {
         Ok(Server { service, registry })
     }
 
+    /// Starts it where its settings have it speak TLS, and waits until it says so; answers with its address.
+    pub(crate) fn start_with_tls(&self) -> Result<(Service, String)> {
+        let log = self.log();
+        let earlier = fs::metadata(&log).map_or(0, |metadata| metadata.len());
+        let mut service = self.launch()?;
+        let address = service.wait_until(START_LIMIT, || {
+            let text = fs::read(&log).ok()?;
+            let text =
+                String::from_utf8_lossy(text.get(usize::try_from(earlier).ok()?..)?).replace("https://", "http://");
+            // The authority's address may stand in the log before.
+            address_in_banner(text.get(text.find("  Registry ")?..)?)
+        })?;
+        Ok((service, address))
+    }
+
     /// Starts it and does not wait for anything.
     pub(crate) fn launch(&self) -> Result<Service> {
         self.begin(&["serve"])

@@ -83,9 +83,19 @@ impl Service {
 
     /// Asks it to stop and waits for its end; past the limit it is killed, which shows in its exit status.
     pub(crate) fn stop(&mut self) -> Result<ExitStatus> {
+        self.stop_within(STOP_LIMIT)
+    }
+
+    /// As [`stop`](Self::stop), with a limit of its own.
+    pub(crate) fn stop_within(&mut self, limit: Duration) -> Result<ExitStatus> {
         self.signal(Signal::TERM);
-        let asked = Instant::now();
-        while asked.elapsed() < STOP_LIMIT {
+        self.end_within(limit)
+    }
+
+    /// Waits for its end; past the limit it is killed, which shows in its exit status.
+    pub(crate) fn end_within(&mut self, limit: Duration) -> Result<ExitStatus> {
+        let began = Instant::now();
+        while began.elapsed() < limit {
             if let Some(status) = self.child.try_wait()? {
                 return Ok(status);
             }

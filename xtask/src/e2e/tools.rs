@@ -15,6 +15,8 @@ use super::command::{Tool, find};
 /// Newest on the day it was pinned; its build needs the Go version that its own go.mod names.
 const CRANE_VERSION: &str = "v0.22.1";
 const CRANE_MODULE: &str = "github.com/google/go-containerregistry/cmd/crane";
+const PEBBLE_VERSION: &str = "v2.10.1";
+const PEBBLE_MODULE: &str = "github.com/letsencrypt/pebble/v2/cmd/";
 
 /// Where Debian puts programs of PostgreSQL that it keeps out of `PATH`.
 const POSTGRES_VERSIONS: &str = "/usr/lib/postgresql";
@@ -31,6 +33,9 @@ const fn needed(program: &'static str, package: &'static str) -> Needed {
 }
 
 const DOCKER: &[Needed] = &[needed("dockerd", "docker.io"), needed("docker", "docker.io"), needed("runc", "runc")];
+const CURL: &[Needed] = &[needed("curl", "curl")];
+const TLS: &[Needed] =
+    &[needed("curl", "curl"), needed("skopeo", "skopeo"), needed("podman", "podman"), needed("sha256sum", "coreutils")];
 const SKOPEO: &[Needed] = &[needed("skopeo", "skopeo")];
 const PODMAN: &[Needed] = &[needed("podman", "podman"), needed("runc", "runc"), needed("crun", "crun")];
 const POSTGRES: &[Needed] = &[needed("initdb", "postgresql"), needed("postgres", "postgresql")];
@@ -74,15 +79,15 @@ const PEER: &[Needed] = &[needed(PEER_PROGRAM, "docker-registry")];
 
 /// Sees to it that everything is there that the groups need.
 pub(crate) fn prepare(groups: &BTreeSet<Group>) -> Result<()> {
-    if let (false, Some(engine)) = (
-        is_root(),
-        groups.iter().find(|group| matches!(group, Group::Docker | Group::Podman | Group::Docs | Group::Packaging)),
-    ) {
+    if let (false, Some(engine)) = (is_root(), groups.iter().find(|group| group.needs_root())) {
         bail!("the {engine} flows start engines or mount folders, which needs root: run\n  {}", as_root());
     }
     ensure_installed(groups.iter().flat_map(|group| needs(*group)))?;
-    if [Group::Crane, Group::Docs, Group::Packaging].iter().any(|group| groups.contains(group)) {
+    if [Group::Crane, Group::Docs, Group::Packaging, Group::Tls].iter().any(|group| groups.contains(group)) {
         crane()?;
+    }
+    if groups.contains(&Group::Acme) {
+        pebble()?;
     }
     Ok(())
 }
@@ -94,7 +99,7 @@ pub(crate) fn prepare_peer() -> Result<()> {
 
 /// Where a program lies; an error that names its package if it is not installed.
 pub(crate) fn locate_or_say(program: &'static str) -> Result<PathBuf> {
-    let package = [DOCKER, SKOPEO, PODMAN, DURABILITY, POSTGRES, PROMETHEUS, IMAGES, PACKAGING, PEER]
+    let package = [DOCKER, SKOPEO, PODMAN, DURABILITY, POSTGRES, PROMETHEUS, IMAGES, PACKAGING, PEER, CURL]
         .into_iter()
         .flatten()
         .find(|needed| needed.program == program);
@@ -104,25 +109,39 @@ pub(crate) fn locate_or_say(program: &'static str) -> Result<PathBuf> {
 
 /// The pinned crane, built first if the cache does not have it.
 pub(crate) fn crane() -> Result<PathBuf> {
-    let folder = cache_folder()?.join(format!("crane-{CRANE_VERSION}"));
-    let program = folder.join("crane");
-    if program.exists() {
-        return Ok(program);
+    Ok(by_go("crane", CRANE_VERSION, &[CRANE_MODULE])?.join("crane"))
+}
+
+/// The folder with the pinned Pebble and its name server, built first if the cache does not have them.
+pub(crate) fn pebble() -> Result<PathBuf> {
+    by_go("pebble", PEBBLE_VERSION, &["pebble", "pebble-challtestsrv"].map(|program| [PEBBLE_MODULE, program].concat()))
+}
+
+/// The folder of the cache with the programs that Go makes of these packages.
+fn by_go(name: &str, version: &str, packages: &[impl AsRef<str>]) -> Result<PathBuf> {
+    let folder = cache_folder()?.join(format!("{name}-{version}"));
+    if folder.exists() {
+        return Ok(folder);
     }
-    let go = find("go").context("crane is built with Go, which is not installed: put Go 1.25 or newer on PATH")?;
-    println!("installing crane {CRANE_VERSION} (go install)");
+    let go = find("go")
+        .with_context(|| format!("{name} is built with Go, which is not installed: put Go 1.25 or newer on PATH"))?;
+    println!("installing {name} {version} (go install)");
     let unfinished = folder.with_extension(format!("unfinished-{}", std::process::id()));
-    Tool::new(go)
-        .variable("GOBIN", &unfinished)
-        .variable("GOFLAGS", "-buildvcs=false")
-        .limit_seconds(1800)
-        .run(&["install", &format!("{CRANE_MODULE}@{CRANE_VERSION}")])
-        .context("crane cannot be built: its module has to be reachable, and Go 1.25 or newer installed")?;
+    for package in packages {
+        Tool::new(&go)
+            .variable("GOBIN", &unfinished)
+            .variable("GOFLAGS", "-buildvcs=false")
+            .limit_seconds(1800)
+            .run(&["install", &format!("{}@{version}", package.as_ref())])
+            .with_context(|| {
+                format!("{name} cannot be built: its module has to be reachable, and Go 1.25 or newer installed")
+            })?;
+    }
     // Another run may have been faster; then its folder stays.
     if fs::rename(&unfinished, &folder).is_err() {
         fs::remove_dir_all(&unfinished)?;
     }
-    Ok(program)
+    Ok(folder)
 }
 
 /// Kept over runs, outside the clone: `$CARGOHOLD_CACHE`, or `~/.cache/cargohold`.
@@ -148,6 +167,8 @@ fn needs(group: Group) -> impl Iterator<Item = &'static Needed> {
         Group::Packaging => (PACKAGING, &[]),
         Group::Metadata => (POSTGRES, &[]),
         Group::Observability => (PROMETHEUS, &[]),
+        Group::Tls => (TLS, IMAGES),
+        Group::Acme => (CURL, &[]),
         Group::Server | Group::FullDisk | Group::KillLoop => (&[], &[]),
     };
     programs.iter().chain(images)

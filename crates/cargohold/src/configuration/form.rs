@@ -55,9 +55,6 @@ pub(crate) struct Address;
 /// The path of a folder.
 pub(crate) struct Folder;
 
-/// An address to listen on besides, if there is one.
-pub(crate) struct OtherAddress;
-
 /// The path of a URL.
 pub(crate) struct UrlPath;
 
@@ -308,26 +305,6 @@ impl Form for Address {
 
     fn advice(&self) -> String {
         "Write <IP address>:<port>, as in 127.0.0.1:5000, or :<port> for every IPv4 address of this machine".to_owned()
-    }
-}
-
-impl Form for OtherAddress {
-    type Value = Option<SocketAddr>;
-
-    fn read(&self, text: &str) -> Option<Option<SocketAddr>> {
-        Address.read(text).map(Some)
-    }
-
-    fn write(&self, value: &Option<SocketAddr>) -> Option<String> {
-        value.as_ref().and_then(|address| Address.write(address))
-    }
-
-    fn rule(&self) -> String {
-        Address.rule()
-    }
-
-    fn advice(&self) -> String {
-        Address.advice()
     }
 }
 

@@ -4,13 +4,9 @@
 //! A key that restricts or moves data and that is not implemented stops the start, since what runs without it would be less safe
 //! or elsewhere than its file says. What is only for comfort warns.
 
-use std::{
-    fmt,
-    net::{Ipv4Addr, SocketAddr},
-    path::PathBuf,
-};
+use std::{fmt, net::Ipv4Addr, path::PathBuf, time::Duration};
 
-use cargohold_http::{Rules, SiteOptions, TrustedProxy};
+use cargohold_http::{Rules, ServerOptions, SiteOptions, TrustedProxy};
 
 use super::{
     Auth, Configuration, DebugListener, Kind,
@@ -18,7 +14,10 @@ use super::{
     layers::Layers,
     problem::{Fault, Origin, Problem},
 };
-use crate::logging::{AccessFormat, AccessLogging, Logging, Output};
+use crate::{
+    listening::Place,
+    logging::{AccessFormat, AccessLogging, Logging, Output},
+};
 
 /// What its files say that they are.
 pub(crate) const VERSION: &str = "0.1";
@@ -105,7 +104,7 @@ impl Configuration {
     pub(super) fn inherited() -> Self {
         Self {
             kind: Kind::Inherited,
-            addr: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 5000)),
+            addr: Place::Tcp((Ipv4Addr::UNSPECIFIED, 5000).into()),
             auth: Auth { open: true, ..Auth::default() },
             root_directory: PathBuf::from("/var/lib/registry"),
             rules: Rules { deletes: false, ..Rules::default() },
@@ -124,13 +123,14 @@ impl Configuration {
                 },
                 ..Logging::default()
             },
+            server: ServerOptions { h2c: false, drain: Duration::ZERO, ..ServerOptions::default() },
             ..Self::default()
         }
     }
 }
 
 /// The warning for a file that does not say who may come in.
-pub(crate) fn nobody_named(addr: SocketAddr) -> String {
+pub(crate) fn nobody_named(addr: &Place) -> String {
     format!(
         "auth: nobody is named, so whoever reaches {addr} can read, overwrite and (if enabled) delete every image; \
          name a file of passwords in auth.htpasswd, or say `auth: none` if this is what you want"

@@ -8,8 +8,8 @@ impl Configuration {
     pub(crate) fn in_words(&self) -> Vec<(&'static str, String)> {
         vec![
             ("Configuration", self.kind_in_words()),
-            ("Listens on", self.addr.to_string()),
-            ("Open to", self.auth.in_words(self.addr.ip().to_canonical().is_loopback())),
+            ("Listens on", self.listening_in_words()),
+            ("Open to", self.auth.in_words(self.addr.is_of_this_machine())),
             ("Data", format!("{}, with {} kept free", self.root_directory.display(), size(self.reserve))),
             ("Clients", self.rules_in_words()),
             ("Uploads", self.uploads_in_words()),

@@ -95,7 +95,7 @@ proptest! {
 fn access<'a>(method: &'a Method, user: Option<&'a str>, target: &'a str, agent: Option<&'a str>) -> Access<'a> {
     Access {
         id: "ab-1",
-        peer: "192.0.2.7:4711".parse().unwrap(),
+        peer: "192.0.2.7:4711".parse::<std::net::SocketAddr>().unwrap().into(),
         client: "192.0.2.7".parse().unwrap(),
         user,
         method,

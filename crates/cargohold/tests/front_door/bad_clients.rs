@@ -4,6 +4,6 @@
 //! Uploads that break off and go on are the subject of `interruptions`, answers that come before a body was read that of
 //! `early_answers`, too many requests and stalled bodies of one client that of `limits`.
 
-mod crowds;
+pub(crate) mod crowds;
 mod hang_ups;
 mod heads;

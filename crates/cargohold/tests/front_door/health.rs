@@ -124,9 +124,11 @@ fn a_command_asks_for_images_without_curl() {
     assert_eq!(ask(&address), (0, "ready\n".to_owned()));
     fs::write(&file, "").unwrap();
     let (status, told) = eventually("it is down", || Some(ask(&address)).filter(|(status, _)| *status != 0));
-    assert_eq!((status, told), (1, format!("not ready\n  {} is down: the file is there\n", file.display())));
+    assert_eq!((status, &told), (1, &format!("not ready\n  {} is down: the file is there\n", file.display())));
     let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     assert_eq!(ask(&format!("http://{nobody}")).0, 1);
-    let configured = run(on(&registry.root()).arg("health").env("CARGOHOLD__HTTP__ADDR", registry.addr().to_string()));
-    assert_eq!(configured.status.code(), Some(1));
+    let here = run(on(&registry.root()).arg("health"));
+    assert_eq!((here.status.code(), here.stdout), (Some(1), told.into_bytes()), "by the socket in the data folder");
+    fs::remove_file(&file).unwrap();
+    eventually("it is well", || run(on(&registry.root()).arg("health")).status.success().then_some(()));
 }

@@ -225,8 +225,9 @@ impl Process {
         let mut output = BufReader::new(child.stdout.take().unwrap());
         let mut said = String::new();
         while output.read_line(&mut said).unwrap() > 0 {
-            let addr = said.split_whitespace().find_map(|word| word.strip_prefix("http://"));
-            if let Some(addr) = addr {
+            let addr =
+                |word: &'_ str| word.strip_prefix("http://").or(word.strip_prefix("https://")).map(str::to_owned);
+            if let Some(addr) = said.split_whitespace().find_map(addr) {
                 let addr = addr.parse().unwrap();
                 return Self { child, addr, said, output };
             }

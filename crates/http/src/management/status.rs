@@ -9,7 +9,7 @@ use http::Response;
 use serde_json::{Value, json};
 
 use super::{json, time};
-use crate::{HttpMetrics, error::ApiError};
+use crate::{Health, HttpMetrics, error::ApiError};
 
 /// The server that answers.
 #[derive(Clone, Debug)]
@@ -22,6 +22,8 @@ pub struct Running {
     pub address: String,
     /// What it counts.
     pub metrics: Arc<HttpMetrics>,
+    /// Whether it is well.
+    pub health: Health,
 }
 
 pub(super) async fn status(

@@ -7,7 +7,6 @@
 
 use std::{
     io::{self, IoSlice},
-    net::SocketAddr,
     pin::Pin,
     str,
     sync::Arc,
@@ -18,7 +17,7 @@ use bytes::{Buf, Bytes};
 use cargohold_oci::ErrorCode;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::activity::Activity;
+use super::{activity::Activity, door::Peer};
 use crate::error::ApiError;
 
 /// More than the longest of these answers has, in bytes.
@@ -31,7 +30,7 @@ const MAX_HEADERS: usize = 100;
 pub(super) struct BareAnswers<T> {
     stream: T,
     activity: Arc<Activity>,
-    peer: SocketAddr,
+    peer: Peer,
     /// Longest head in bytes.
     max_head: usize,
     /// What is to be sent before anything else.
@@ -39,7 +38,7 @@ pub(super) struct BareAnswers<T> {
 }
 
 impl<T> BareAnswers<T> {
-    pub(super) fn new(stream: T, activity: Arc<Activity>, peer: SocketAddr, max_head: usize) -> Self {
+    pub(super) fn new(stream: T, activity: Arc<Activity>, peer: Peer, max_head: usize) -> Self {
         Self { stream, activity, peer, max_head, pending: Bytes::new() }
     }
 
@@ -133,7 +132,7 @@ fn explain(bare: &str, max_head: usize) -> Option<String> {
 fn error(status: &str, max_head: usize) -> Option<ApiError> {
     Some(match status {
         "400" => {
-            let message = "this is not a request of HTTP/1.1 or HTTP/2 without TLS: its head cannot be read (RFC 9112)";
+            let message = "this is not a request of HTTP/1.1 or, where it is spoken without TLS, of HTTP/2: its head cannot be read (RFC 9112)";
             ApiError::invalid(ErrorCode::Unsupported, message)
         }
         "414" => ApiError::asks_too_much(

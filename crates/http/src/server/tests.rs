@@ -1,10 +1,11 @@
 mod bodies;
 mod clock;
+mod doors;
 mod heads;
 mod idle;
 mod in_flight;
 
-use std::{fs::File, future, sync::mpsc};
+use std::{fs::File, future, net::SocketAddr, sync::mpsc};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Empty};
@@ -12,7 +13,7 @@ use hyper::client::conn::http2;
 use sha2::{Digest, Sha256};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpSocket,
+    net::{TcpListener, TcpSocket},
     sync::oneshot,
     task::JoinHandle,
 };

@@ -22,7 +22,7 @@ fn trusting(proxies: &[&str]) -> SiteOptions {
 fn address(options: &SiteOptions, lines: &[(&'static str, &'static str)]) -> String {
     let mut request = Request::new(());
     *request.headers_mut() = headers(lines);
-    let peer = SocketAddr::new(PROXY.parse().unwrap(), 1);
+    let peer = SocketAddr::new(PROXY.parse().unwrap(), 1).into();
     let connection =
         ConnectionInfo { peer, tls: false, transport: Transport::Other, max_head: 0, activity: Arc::default() };
     options.site(&request, &connection).lead("/v2/")

@@ -2,14 +2,15 @@
 
 use std::marker::PhantomData;
 
-use cargohold_http::{BaseUrl, Prefix, ResponseHeaders, TrustedProxy};
+use cargohold_http::{BaseUrl, Prefix, ResponseHeaders, TrustedProxy, tls::TlsVersion};
 use http::HeaderMap;
 
 use super::{HOUR, KIB, MIB, MINUTE, Setting, times};
 use crate::configuration::{
     Configuration,
     document::Node,
-    form::{Address, Count, Flag, OtherAddress, Own, Perhaps, Period, Size, UrlPath},
+    form::{Address, Choice, Count, File, Flag, Own, Perhaps, Period, Size, UrlPath},
+    listening::{CipherSuite, ClientShows, HostName, ListenOn, Net, OneFile, WebAddress, Word},
     problem::Findings,
     slot::{Field, Headers, Refused, Several, Slot},
     told::Told,
@@ -19,8 +20,116 @@ pub(super) const SETTINGS: &[Setting] = &[
     Setting {
         key: "http.addr",
         about: "Where to listen: `<IP address>:<port>`, `localhost:<port>`, or `:<port>` for every IPv4 address of this machine. \
-                An address that other machines reach needs `auth` to be set.",
-        slot: &Field(Address, |to: &mut Configuration| &mut to.addr),
+                An address that other machines reach needs `auth` to be set. With `http.net: unix` it is the path of a socket, \
+                as in `/run/cargohold/http.sock`, whose file gets its mode by the umask.",
+        slot: &Field(ListenOn, |to: &mut Configuration| &mut to.addr),
+    },
+    Setting {
+        key: "http.net",
+        about: "What connections come by: `tcp`, or `unix` for a socket that only programs on this machine reach.",
+        slot: &Field(Choice(&[("tcp", Net::Tcp), ("unix", Net::Unix)]), |to: &mut Configuration| &mut to.net),
+    },
+    Setting {
+        key: "http.tls.certificate",
+        about: "The file with the certificate that is shown to clients, followed by those that lead from it to a root, in PEM. \
+                With it the registry speaks TLS and nothing else. It is read again when it changes, and on SIGHUP.",
+        slot: &Field(File, |to: &mut Configuration| &mut to.tls.certificate),
+    },
+    Setting {
+        key: "http.tls.key",
+        about: "The file with the private key of `http.tls.certificate`, in PEM, without a password. A pair that does not match \
+                stops the start; later it changes nothing, and is told in the log.",
+        slot: &Field(File, |to: &mut Configuration| &mut to.tls.key),
+    },
+    Setting {
+        key: "http.tls.minimumtls",
+        about: "The oldest version of TLS that is spoken. There is none below `tls1.2`.",
+        slot: &Field(
+            Choice(&[("tls1.2", TlsVersion::Tls12), ("tls1.3", TlsVersion::Tls13)]),
+            |to: &mut Configuration| &mut to.tls.minimum,
+        ),
+    },
+    Setting {
+        key: "http.tls.ciphersuites",
+        about: "The cipher suites of TLS 1.2, by Go's names. Left out, all that are safe. Names of others that Go knows are passed \
+                over with a warning; TLS 1.3 has suites of its own, which are always there.",
+        slot: &Several(CipherSuite, |to: &mut Configuration| &mut to.tls.suites),
+    },
+    Setting {
+        key: "http.tls.clientcas",
+        about: "Files with certificates, in PEM, of those who sign the certificates of clients. With them every client has to show \
+                one, unless `http.tls.clientauth` says otherwise.",
+        slot: &Several(OneFile, |to: &mut Configuration| &mut to.tls.client_cas),
+    },
+    Setting {
+        key: "http.tls.clientauth",
+        about: "What clients have to show: nothing (`request-client-cert`), any certificate, one of `http.tls.clientcas` if they \
+                show one, or one of these in any case, which is what `http.tls.clientcas` alone means.",
+        slot: &Field(ClientShows, |to: &mut Configuration| &mut to.tls.client_auth),
+    },
+    Setting {
+        key: "http.tls.letsencrypt.hosts",
+        about: "The names that certificates are wanted for from an authority that speaks ACME, such as Let's Encrypt; one each. They \
+                have to lead here. With them the registry speaks TLS and nothing else.",
+        slot: &Several(HostName, |to: &mut Configuration| &mut to.acme.hosts),
+    },
+    Setting {
+        key: "http.tls.letsencrypt.email",
+        about: "Where the authority writes to.",
+        slot: &Field(Word, |to: &mut Configuration| &mut to.acme.email),
+    },
+    Setting {
+        key: "http.tls.letsencrypt.directoryurl",
+        about: "The authority's directory.",
+        slot: &Field(WebAddress, |to: &mut Configuration| &mut to.acme.directory_url),
+    },
+    Setting {
+        key: "http.tls.letsencrypt.directoryca",
+        about: "A file with the certificate, in PEM, of who signs the authority's own, if this machine does not trust it.",
+        slot: &Field(File, |to: &mut Configuration| &mut to.acme.directory_ca),
+    },
+    Setting {
+        key: "http.tls.letsencrypt.httpaddr",
+        about: "An address where the authority can find the proof by plain HTTP; port 80 of the hosts has to lead there, as with \
+                `:80`. Left out, the proof is given on port 443 of the hosts, which has to lead to `http.addr`.",
+        slot: &Field(Perhaps(Address), |to: &mut Configuration| &mut to.acme.http_addr),
+    },
+    Setting {
+        key: "http.tls.letsencrypt.profile",
+        about: "Which of the authority's kinds of certificates, as in `shortlived`. Left out, the one it gives to everybody.",
+        slot: &Field(Word, |to: &mut Configuration| &mut to.acme.profile),
+    },
+    Setting {
+        key: "http.tls.letsencrypt.cachefile",
+        about: "Has no effect: accounts and certificates are kept in the database.",
+        slot: &Field(File, |to: &mut Configuration| &mut to.acme.cache_file),
+    },
+    Setting {
+        key: "http.http2.disabled",
+        about: "Whether HTTP/2 is left out, with TLS and without.",
+        slot: &Field(Choice(&[("false", true), ("true", false)]), |to: &mut Configuration| &mut to.server.http2),
+    },
+    Setting {
+        key: "http.h2c.enabled",
+        about: "Whether HTTP/2 is spoken without TLS too, to clients and proxies that begin with it.",
+        slot: &Field(Flag, |to: &mut Configuration| &mut to.server.h2c),
+    },
+    Setting {
+        key: "http.draintimeout",
+        about: "How long running requests may take to finish once the registry is told to stop; `0s` cuts them off at once.",
+        slot: &Field(Period(times(0, HOUR)), |to: &mut Configuration| &mut to.server.drain),
+    },
+    Setting {
+        key: "http.drain.delay",
+        about: "How long connections are still taken after the registry was told to stop, while it says that it is not ready any \
+                more: long enough for whoever sends clients here to notice.",
+        slot: &Field(Period(times(0, HOUR)), |to: &mut Configuration| &mut to.server.drain_delay),
+    },
+    Setting {
+        key: "http.limits.connections",
+        about: "How many connections there may be at a time. Others wait until one ends. Where the limit of open files leaves room \
+                for fewer, it is fewer.",
+        slot: &Field(Count(1..=1_000_000), |to: &mut Configuration| &mut to.server.connections),
     },
     Setting {
         key: "http.host",
@@ -112,7 +221,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         about: "Another address, for those who run the registry: the metrics, and at `/debug/health` the checks that fail. Nobody is \
                 asked for a password there, so keep it where others do not come. Without it the metrics are at `/metrics` of \
                 `http.addr`, for this machine alone.",
-        slot: &Field(OtherAddress, |to: &mut Configuration| &mut to.debug.addr),
+        slot: &Field(Perhaps(Address), |to: &mut Configuration| &mut to.debug.addr),
     },
     Setting {
         key: "http.debug.prometheus.enabled",

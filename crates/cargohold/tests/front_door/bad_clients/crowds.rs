@@ -198,7 +198,7 @@ impl Registry {
     }
 
     /// What the process has in memory now, in bytes, without files that are only mapped.
-    fn memory(&self) -> u64 {
+    pub(crate) fn memory(&self) -> u64 {
         let status = std::fs::read_to_string(self.proc("status")).unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).unwrap();
         line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
@@ -206,7 +206,7 @@ impl Registry {
 }
 
 /// This process needs a file for each connection too.
-fn raise_file_limit(needed: u64) {
+pub(crate) fn raise_file_limit(needed: u64) {
     let limit = getrlimit(Resource::Nofile);
     if limit.current.is_some_and(|current| current < needed) {
         let raised = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
@@ -224,6 +224,6 @@ fn folder() -> TempDir {
     if memory.is_dir() { tempfile::tempdir_in(memory).unwrap() } else { tempfile::tempdir().unwrap() }
 }
 
-fn larger() -> usize {
+pub(crate) fn larger() -> usize {
     env::var("CARGOHOLD_CROWD").map_or(1, |times| times.parse().expect("CARGOHOLD_CROWD is a whole number"))
 }
