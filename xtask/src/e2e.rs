@@ -25,6 +25,7 @@ mod operator;
 mod packaging;
 mod podman;
 mod postgres;
+mod proxies;
 pub(crate) mod random;
 pub(crate) mod registry;
 mod report;
@@ -124,6 +125,8 @@ pub(crate) enum Group {
     Tls,
     /// Certificates from Pebble, by ACME
     Acme,
+    /// The configurations of docs/proxies.md, with all clients
+    Proxies,
     /// A small disk, until nothing fits any more
     FullDisk,
     /// Prometheus scrapes the server, and its tools look at our metrics and rules
@@ -172,6 +175,9 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
         }
         if let (true, Target::Program(program)) = (groups.contains(&Group::Acme), &target) {
             threads.spawn(|| acme::flow(program, &scratch, &report));
+        }
+        if let (true, Target::Program(program)) = (groups.contains(&Group::Proxies), &target) {
+            threads.spawn(|| proxies::flows(program, &scratch, seed, &report));
         }
         if let (true, Target::Program(program)) = (groups.contains(&Group::FullDisk), &target) {
             threads.spawn(|| full_disk::flow(program, &scratch, seed, &report));
@@ -223,7 +229,7 @@ impl Group {
 
     /// Whether it starts engines or mounts folders.
     fn needs_root(self) -> bool {
-        matches!(self, Self::Docker | Self::Podman | Self::Docs | Self::Packaging | Self::Tls)
+        matches!(self, Self::Docker | Self::Podman | Self::Docs | Self::Packaging | Self::Tls | Self::Proxies)
     }
 
     fn talks_to_the_server(self) -> bool {
@@ -303,6 +309,7 @@ fn run_side_by_side(groups: &BTreeSet<Group>, setting: Setting<'_>) {
                 | Group::Docs
                 | Group::Tls
                 | Group::Acme
+                | Group::Proxies
                 | Group::FullDisk
                 | Group::Observability
                 | Group::Packaging

@@ -138,7 +138,7 @@ async fn serve(
         async move { registry.keep_house().await }
     });
     let health = Health::default();
-    let _watching = health::watch(&health, &registry, checks);
+    let watching = health::watch(&health, &registry, checks);
     let running = Running {
         version: env!("CARGO_PKG_VERSION"),
         started_at: open::now(),
@@ -175,6 +175,8 @@ async fn serve(
     beside.shutdown().await;
     management.abort();
     house_keeping.abort();
+    // Before what it looks at ends.
+    drop(watching);
     registry.close().await;
     match outcome {
         ServeOutcome::Drained => tracing::info!("stopped, all requests were finished"),

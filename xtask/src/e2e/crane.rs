@@ -28,6 +28,11 @@ pub(crate) fn flows(setting: Setting<'_>) {
     }
 }
 
+/// One with credentials of its own.
+pub(crate) fn client(setting: &Setting<'_>) -> Result<impl Client> {
+    SignedIn::new(setting)
+}
+
 /// A crane that remembers who signed in.
 struct SignedIn {
     crane: Tool,

@@ -37,6 +37,13 @@ pub(crate) fn flows(setting: Setting<'_>) {
     sign_in::flows("docker", &docker, &setting);
 }
 
+/// An engine of its own, which has an image.
+pub(crate) fn client(setting: &Setting<'_>) -> Result<impl Client> {
+    let docker = Docker::start(setting.scratch)?;
+    docker.build("built/here", &setting.images.context)?;
+    Ok(docker)
+}
+
 fn push_and_pull(docker: &Docker, setting: &Setting<'_>) -> Result<()> {
     let image = setting.registry.image(REPOSITORY, "one");
     docker.build(&image, &setting.images.context)?;

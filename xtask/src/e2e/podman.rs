@@ -38,6 +38,13 @@ pub(crate) fn flows(setting: Setting<'_>) {
     }
 }
 
+/// One with storage and credentials of its own, which has an image.
+pub(crate) fn client(setting: &Setting<'_>) -> Result<impl Client> {
+    let podman = Podman::new(setting)?.that_remembers(setting)?;
+    podman.tool.run(&["pull", &setting.images.image.oci_name()])?;
+    Ok(podman)
+}
+
 fn push_and_pull(podman: &Podman, setting: &Setting<'_>) -> Result<()> {
     let image = setting.registry.image(REPOSITORY, "one");
     podman.tool.run(&["pull", &setting.images.image.oci_name()])?;

@@ -104,9 +104,9 @@ impl Registry {
         format!("/v2/{}{repository}/{rest}", self.prefix)
     }
 
-    /// Whether it answers `GET /v2/` with 200, or asks for a password.
+    /// Whether it answers `GET /v2/` with 200, or asks for a password, or says that it is below another path.
     pub(crate) fn answers(&self) -> bool {
-        self.send(&Method::GET, "/v2/", &[], None).is_ok_and(|answer| matches!(answer.status(), 200 | 401))
+        self.send(&Method::GET, "/v2/", &[], None).is_ok_and(|answer| matches!(answer.status(), 200 | 401 | 404))
     }
 
     /// A manifest by tag or digest; `None` if there is none.

@@ -28,6 +28,11 @@ impl Scratch {
         Ok(Self { folder, keep })
     }
 
+    /// One within this one, where names are free that are taken here.
+    pub(crate) fn within(&self, name: &str) -> Result<Self> {
+        Ok(Self { folder: self.folder(name)?, keep: self.keep })
+    }
+
     /// A path in it; nothing is made there.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.join(name)

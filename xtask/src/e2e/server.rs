@@ -20,6 +20,7 @@ pub(crate) struct Installation {
     program: PathBuf,
     folder: PathBuf,
     variables: Vec<(String, String)>,
+    configuration: Option<PathBuf>,
     /// Whether everybody may do everything.
     is_open: bool,
 }
@@ -34,13 +35,18 @@ pub(crate) struct Server {
 impl Installation {
     /// `folder` is there and its own: data and log go into it.
     pub(crate) fn new(program: &Path, folder: PathBuf) -> Self {
-        Self { program: program.to_owned(), folder, variables: Vec::new(), is_open: true }
+        Self { program: program.to_owned(), folder, variables: Vec::new(), configuration: None, is_open: true }
     }
 
     /// The same with a setting of the configuration, as its environment variable.
     pub(crate) fn with_variable(mut self, name: &str, value: &str) -> Self {
         self.variables.push((name.to_owned(), value.to_owned()));
         self
+    }
+
+    /// The same with this as its configuration file, which says who may come in.
+    pub(crate) fn with_configuration(self, file: PathBuf) -> Self {
+        Self { configuration: Some(file), is_open: false, ..self }
     }
 
     /// The same without a word about who may come in.
@@ -94,7 +100,10 @@ impl Installation {
 
     /// Starts it and does not wait for anything.
     pub(crate) fn launch(&self) -> Result<Service> {
-        self.begin(&["serve"])
+        match &self.configuration {
+            Some(file) => self.begin(&["serve", &file.display().to_string()]),
+            None => self.begin(&["serve"]),
+        }
     }
 
     /// The data folder, which the first start makes.

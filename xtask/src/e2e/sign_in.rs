@@ -3,7 +3,7 @@
 //! Both are servers of their own, in plain HTTP on this machine.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Result, ensure};
 
@@ -15,7 +15,7 @@ use super::server::{Installation, Server};
 pub(crate) const USER: &str = "alice";
 
 /// Of the password in [`Client::sign_in`]'s tries that works.
-const PASSWORD: &str = "s:cret";
+pub(crate) const PASSWORD: &str = "s:cret";
 
 /// By bcrypt with its second least cost.
 const HASH: &str = "$2y$05$abcdefghijklmnopqrstuu49bmewiittwnvuj/vFgzYzqzdo5wdXG";
@@ -39,8 +39,7 @@ pub(crate) trait Client {
 
 impl Doors {
     pub(crate) fn open(program: &Path, scratch: &Scratch) -> Result<Self> {
-        let users = scratch.path("htpasswd");
-        fs::write(&users, format!("{USER}:{HASH}\n"))?;
+        let users = users(scratch)?;
         let start = |name: &str, anonymous: &str| {
             // Not open to everybody, as the other servers here are.
             let installation = Installation::new(program, scratch.folder(name)?)
@@ -62,6 +61,13 @@ impl Doors {
     }
 }
 
+/// A file with [`USER`] and the password.
+pub(crate) fn users(scratch: &Scratch) -> Result<PathBuf> {
+    let users = scratch.path("htpasswd");
+    fs::write(&users, format!("{USER}:{HASH}\n"))?;
+    Ok(users)
+}
+
 /// The flows of one client, if there are servers that ask for a password.
 pub(crate) fn flows(name: &str, client: &impl Client, setting: &Setting<'_>) {
     let Some(doors) = setting.doors else { return };
@@ -73,7 +79,8 @@ pub(crate) fn flows(name: &str, client: &impl Client, setting: &Setting<'_>) {
     });
 }
 
-fn signs_in(name: &str, client: &impl Client, registry: &Registry, anybody_pulls: bool) -> Result<()> {
+/// Signs in at a registry with that user, pushes and pulls, and signs out.
+pub(crate) fn signs_in(name: &str, client: &dyn Client, registry: &Registry, anybody_pulls: bool) -> Result<()> {
     let repository = format!("signed/{name}");
     let [one, two] = ["one", "two"].map(|tag| registry.image(&repository, tag));
     let host = registry.address();

@@ -138,6 +138,11 @@ impl Skopeo {
     }
 }
 
+/// One with credentials of its own.
+pub(crate) fn client(setting: &Setting<'_>) -> Result<impl Client> {
+    SignedIn::new(setting)
+}
+
 /// A skopeo that remembers who signed in.
 struct SignedIn {
     skopeo: Skopeo,

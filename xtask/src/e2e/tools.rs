@@ -70,6 +70,15 @@ const PACKAGING: &[Needed] = &[
     needed("docker-registry", "docker-registry"),
 ];
 const DURABILITY: &[Needed] = &[needed("strace", "strace")];
+/// What is put in front of a server, and what its certificates are made and its answers looked at with.
+const PROXIES: &[Needed] = &[
+    needed("nginx", "nginx"),
+    needed("haproxy", "haproxy"),
+    needed("caddy", "caddy"),
+    needed("openssl", "openssl"),
+    needed("curl", "curl"),
+    needed("sha256sum", "coreutils"),
+];
 /// What the images are made with; the linker that Rust needs is this compiler.
 const IMAGES: &[Needed] = &[needed("cc", "gcc"), needed("tar", "tar"), needed("gzip", "gzip")];
 
@@ -83,7 +92,8 @@ pub(crate) fn prepare(groups: &BTreeSet<Group>) -> Result<()> {
         bail!("the {engine} flows start engines or mount folders, which needs root: run\n  {}", as_root());
     }
     ensure_installed(groups.iter().flat_map(|group| needs(*group)))?;
-    if [Group::Crane, Group::Docs, Group::Packaging, Group::Tls].iter().any(|group| groups.contains(group)) {
+    let of_crane = [Group::Crane, Group::Docs, Group::Packaging, Group::Tls, Group::Proxies];
+    if of_crane.iter().any(|group| groups.contains(group)) {
         crane()?;
     }
     if groups.contains(&Group::Acme) {
@@ -99,10 +109,8 @@ pub(crate) fn prepare_peer() -> Result<()> {
 
 /// Where a program lies; an error that names its package if it is not installed.
 pub(crate) fn locate_or_say(program: &'static str) -> Result<PathBuf> {
-    let package = [DOCKER, SKOPEO, PODMAN, DURABILITY, POSTGRES, PROMETHEUS, IMAGES, PACKAGING, PEER, CURL]
-        .into_iter()
-        .flatten()
-        .find(|needed| needed.program == program);
+    let all = [DOCKER, SKOPEO, PODMAN, DURABILITY, POSTGRES, PROMETHEUS, IMAGES, PACKAGING, PEER, CURL, PROXIES];
+    let package = all.into_iter().flatten().find(|needed| needed.program == program);
     let package = package.map_or(program, |needed| needed.package);
     locate(program).with_context(|| format!("{program} is not installed: apt-get install {package}"))
 }
@@ -156,22 +164,23 @@ fn cache_folder() -> Result<PathBuf> {
 }
 
 fn needs(group: Group) -> impl Iterator<Item = &'static Needed> {
-    let (programs, images): (&[Needed], &[Needed]) = match group {
-        Group::Docker => (DOCKER, IMAGES),
-        Group::Skopeo => (SKOPEO, IMAGES),
-        Group::Podman => (PODMAN, IMAGES),
-        Group::Crane => (&[], IMAGES),
-        Group::Durability => (DURABILITY, &[]),
-        Group::Adopt => (PEER, &[]),
-        Group::Docs => (DOCS, &[]),
-        Group::Packaging => (PACKAGING, &[]),
-        Group::Metadata => (POSTGRES, &[]),
-        Group::Observability => (PROMETHEUS, &[]),
-        Group::Tls => (TLS, IMAGES),
-        Group::Acme => (CURL, &[]),
-        Group::Server | Group::FullDisk | Group::KillLoop => (&[], &[]),
+    let programs: &[&[Needed]] = match group {
+        Group::Docker => &[DOCKER, IMAGES],
+        Group::Skopeo => &[SKOPEO, IMAGES],
+        Group::Podman => &[PODMAN, IMAGES],
+        Group::Crane => &[IMAGES],
+        Group::Durability => &[DURABILITY],
+        Group::Adopt => &[PEER],
+        Group::Tls => &[TLS, IMAGES],
+        Group::Acme => &[CURL],
+        Group::Proxies => &[PROXIES, DOCKER, PODMAN, SKOPEO, IMAGES],
+        Group::Docs => &[DOCS],
+        Group::Packaging => &[PACKAGING],
+        Group::Metadata => &[POSTGRES],
+        Group::Observability => &[PROMETHEUS],
+        Group::Server | Group::FullDisk | Group::KillLoop => &[],
     };
-    programs.iter().chain(images)
+    programs.iter().copied().flatten()
 }
 
 fn ensure_installed(needed: impl Iterator<Item = &'static Needed>) -> Result<()> {
