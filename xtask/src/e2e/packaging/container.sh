@@ -29,6 +29,7 @@ for arguments in '' /etc/docker/registry/config.yml 'serve /etc/distribution/con
     answers
     [[ $(docker top registry -o pid,uid | awk 'END { print $2 }') == 65532 ]]
     push_image "team/app:v$((++pushed))"
+    docker exec registry cargohold health
     docker exec registry cargohold sweep status
     docker exec registry registry garbage-collect /etc/docker/registry/config.yml
     docker exec registry cargohold fsck
@@ -38,6 +39,7 @@ done
 at 'its settings by variables'
 run --volume images:/var/lib/registry --env REGISTRY_HTTP_ADDR=:5005 --env REGISTRY_STORAGE_DELETE_ENABLED=true $image
 answers 5005
+docker exec registry cargohold health
 for tag in v1 v2 v3 v4; do
     crane digest --insecure localhost:5005/team/app:$tag
 done
