@@ -9,6 +9,7 @@ mod deliveries;
 mod manifests;
 mod races;
 mod schema;
+mod settings;
 mod sharing;
 mod sweep;
 mod undelete;

@@ -81,6 +81,7 @@ impl House {
         let folder = scratch.folder("tls")?;
         let authority = Authority::new(folder.clone())?;
         let pair = authority.issue("server")?;
+        fs::write(folder.join("nobody.json"), "{}")?;
         let images = Images::make_for("tls-", scratch, &mut Random::fork(seed, 0x715))?;
         let installation = with_pair(Installation::new(program, scratch.folder("server-tls")?), &pair);
         let (service, address) = installation.start_with_tls()?;
@@ -114,9 +115,12 @@ impl House {
         fs::File::create(&content)?.set_len(LARGE)?;
         let told = Tool::new("sha256sum").read(&[&content])?;
         let digest = format!("sha256:{}", told.split_whitespace().next().context("sha256sum tells a digest")?);
-        let upload = self.url(&format!("/v2/large/blobs/uploads/?digest={digest}"));
-        let status = self.curl()?.argument("--request").argument("POST").argument("--upload-file").argument(&content);
-        let status = status.read(&["--output", "/dev/null", "--write-out", "%{http_code}", &upload])?;
+        let quiet = self.curl()?.argument("--output").argument("/dev/null").argument("--write-out");
+        let started = quiet.clone().argument("%header{location}").argument("--request").argument("POST");
+        let session = started.read(&["--data", "", &self.url("/v2/large/blobs/uploads/")])?;
+        let sign = if session.contains('?') { '&' } else { '?' };
+        let upload = self.url(&format!("{session}{sign}digest={digest}"));
+        let status = quiet.argument("%{http_code}").argument("--upload-file").argument(&content).read(&[&upload])?;
         same("the answer to the upload", &status, "201")?;
 
         let file = self.folder.join("pulled");

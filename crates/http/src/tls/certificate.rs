@@ -55,13 +55,19 @@ impl Certificate {
         let validity = validity::of(first)
             .ok_or_else(|| Unfit::Certificate("has something in it that is no certificate (X.509)".to_owned()))?;
         let key = PrivateKeyDer::from_pem_slice(key).map_err(|_| Unfit::Key(NO_KEY.to_owned()))?;
-        let key = CertifiedKey::from_der(chain, key, provider).map_err(|error| match error {
-            rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => {
-                Unfit::Key("has another key than the one that the certificate was made for".to_owned())
+        let unusable = |error| Unfit::Key(format!("has a key that cannot be used: {error}"));
+        let key = CertifiedKey::new(chain, provider.key_provider.load_private_key(key).map_err(unusable)?);
+        match key.keys_match() {
+            // What is too odd to be looked into can be shown all the same: old certificates, and proofs for an authority, which
+            // have an extension that nobody else may overlook (RFC 8737 §3).
+            Ok(())
+            | Err(rustls::Error::InconsistentKeys(InconsistentKeys::Unknown) | rustls::Error::InvalidCertificate(_)) => {
             }
-            rustls::Error::InvalidCertificate(error) => Unfit::Certificate(format!("cannot be used: {error}")),
-            error => Unfit::Key(format!("has a key that cannot be used: {error}")),
-        })?;
+            Err(rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch)) => {
+                return Err(Unfit::Key("has another key than the one that the certificate was made for".to_owned()));
+            }
+            Err(error) => return Err(unusable(error)),
+        }
         Ok(Self { key: Arc::new(key), not_before: validity.start, not_after: validity.end })
     }
 
@@ -128,5 +134,21 @@ impl ResolvesServerCert for Shown {
 impl fmt::Debug for Certificate {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("Certificate").field("not_after", &self.not_after).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rcgen::{CertificateParams, CustomExtension, KeyPair};
+
+    use super::*;
+
+    #[test]
+    fn a_proof_with_its_critical_extension_can_be_shown() {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::new(["localhost".to_owned()]).unwrap();
+        params.custom_extensions = vec![CustomExtension::new_acme_identifier(&[7; 32])];
+        let pem = params.self_signed(&key).unwrap().pem();
+        assert!(Certificate::from_pem(pem.as_bytes(), key.serialize_pem().as_bytes()).is_ok());
     }
 }

@@ -126,12 +126,6 @@ pub(super) const SETTINGS: &[Setting] = &[
         slot: &Field(Period(times(0, HOUR)), |to: &mut Configuration| &mut to.server.drain_delay),
     },
     Setting {
-        key: "http.limits.connections",
-        about: "How many connections there may be at a time. Others wait until one ends. Where the limit of open files leaves room \
-                for fewer, it is fewer.",
-        slot: &Field(Count(1..=1_000_000), |to: &mut Configuration| &mut to.server.connections),
-    },
-    Setting {
         key: "http.host",
         about: "The address of the registry as its clients have it, with its scheme, such as `https://registry.example.com`. It wins \
                 over all that requests say. Where it is not known, use `http.trusted_proxies`.",
@@ -181,6 +175,12 @@ pub(super) const SETTINGS: &[Setting] = &[
         about: "Headers for every answer, refusals included, such as those that let the pages of other sites in (CORS). What an answer \
                 has by itself stays.",
         slot: &AnswerHeaders,
+    },
+    Setting {
+        key: "http.limits.connections",
+        about: "How many connections there may be at a time. Others wait until one ends. Where the limit of open files leaves room \
+                for fewer, it is fewer.",
+        slot: &Field(Count(1..=1_000_000), |to: &mut Configuration| &mut to.server.connections),
     },
     Setting {
         key: "http.limits.headers",
