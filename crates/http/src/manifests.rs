@@ -23,8 +23,12 @@ pub(crate) async fn head(
     let mut response = respond(request, &manifest.digest, &manifest.media_type, Bytes::new());
     if response.status() == StatusCode::OK {
         response.headers_mut().insert(header::CONTENT_LENGTH, manifest.size.into());
+        // What it refers to is in its bytes, which nobody else asks for here.
+        let is_read = registry.tells_references();
+        let read = if is_read { Some(registry.pull_manifest(pull, reference).await?) } else { None };
+        let bytes = read.as_ref().map(|manifest| manifest.bytes.as_ref());
         let (digest, size, media_type) = (manifest.digest, manifest.size, manifest.media_type.as_str());
-        registry.note_pull(pull, Pulled::Manifest { digest, size, media_type, tag: tag(reference), bytes: None });
+        registry.note_pull(pull, Pulled::Manifest { digest, size, media_type, tag: tag(reference), bytes });
     }
     Ok(response)
 }

@@ -44,6 +44,7 @@ statements! {
         where d.endpoint_id = $1 and d.given_up_at is null
         order by d.event_id
         limit $2";
+    NEWEST_EVENT = "select id from events order by id desc limit 1";
     DELETE_DELIVERIES = "
         delete from deliveries
         where endpoint_id = $1
@@ -113,6 +114,13 @@ impl Metadata {
     /// What an endpoint is to be told next, in order, at most `limit`.
     pub async fn next_deliveries(&self, endpoint: EndpointId, limit: u16) -> Result<Vec<Delivery>, Error> {
         self.reader().all(&NEXT_DELIVERIES, &[endpoint.into(), Value::Integer(limit.into())]).await
+    }
+}
+
+impl Metadata {
+    /// The newest event that somebody is yet to be told of, or one before all: what is told from now on comes behind it.
+    pub async fn newest_event(&self) -> Result<EventId, Error> {
+        Ok(self.reader().optional(&NEWEST_EVENT, &[]).await?.unwrap_or(EventId::FIRST))
     }
 }
 

@@ -26,7 +26,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use cargohold_metadata::{EndpointId, EnsureEndpoint, Timestamp};
+use cargohold_metadata::{EndpointId, EnsureEndpoint, EventId, Timestamp};
 use tokio::sync::Notify;
 
 pub use event::{Action, Source};
@@ -125,6 +125,8 @@ pub(crate) struct Live {
     place: usize,
     id: EndpointId,
     settings: Endpoint,
+    /// The newest event of before the start.
+    newest: EventId,
     /// There may be something to deliver.
     work: Notify,
     /// More may wait for it than is allowed.
@@ -135,8 +137,9 @@ pub(crate) struct Live {
 /// How an endpoint is doing.
 #[derive(Debug, Default)]
 pub(crate) struct Progress {
-    /// Rows that wait for it or were given up; none until they were counted.
-    rows: Option<u64>,
+    /// Rows that wait for it or were given up, those of before the start included once they were counted.
+    rows: i64,
+    counted: bool,
     /// Attempts in vain since the last that was not.
     failures: u32,
     last_failure: Option<(Timestamp, String)>,
@@ -163,12 +166,14 @@ impl Registry {
         random: fn() -> u64,
     ) -> Result<(), Error> {
         let mut endpoints = Vec::new();
+        let newest = self.0.metadata.newest_event().await?;
         for (place, settings) in notifications.endpoints.iter().enumerate() {
             let id = self.0.metadata.run(EnsureEndpoint { name: settings.name.clone() }).await?;
             endpoints.push(Live {
                 place,
                 id,
                 settings: settings.clone(),
+                newest,
                 work: Notify::new(),
                 grown: Notify::new(),
                 progress: Mutex::default(),
@@ -206,10 +211,10 @@ impl Live {
     }
 
     /// So many rows more wait for it.
-    fn grow(&self, rows: u64) {
+    fn grow(&self, rows: usize) {
         let mut progress = self.progress();
-        progress.rows = progress.rows.map(|known| known + rows);
-        let too_many = progress.rows.is_none_or(|known| known > self.settings.most_pending as u64);
+        progress.rows = progress.rows.saturating_add_unsigned(rows as u64);
+        let too_many = progress.excess(self.settings.most_pending) > 0;
         drop(progress);
         self.work.notify_one();
         if too_many {
@@ -220,7 +225,15 @@ impl Live {
     /// So many rows less.
     fn shrink(&self, rows: usize) {
         let mut progress = self.progress();
-        progress.rows = progress.rows.map(|known| known.saturating_sub(rows as u64));
+        progress.rows = progress.rows.saturating_sub_unsigned(rows as u64);
+    }
+}
+
+impl Progress {
+    /// How many rows too many there are, as far as that is known.
+    fn excess(&self, most: usize) -> u64 {
+        let rows = if self.counted { u64::try_from(self.rows).unwrap_or_default() } else { 0 };
+        rows.saturating_sub(most as u64)
     }
 }
 

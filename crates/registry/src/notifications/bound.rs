@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use cargohold_metadata::{EndpointId, ForgetEndpoint, TrimDeliveries};
+use cargohold_metadata::{EndpointId, EventId, ForgetEndpoint, TrimDeliveries};
 
 use super::Live;
 use crate::{Error, Registry};
@@ -10,7 +10,7 @@ use crate::{Error, Registry};
 /// Rows counted, and rows dropped, in one step.
 const STEP: u16 = 500;
 /// When it is dropped, this part of the bound is made free: a push at the bound does not cost a deletion each.
-const SLACK: u32 = 64;
+const SLACK: u64 = 64;
 /// How long to wait after the database failed.
 const RETRY: Duration = Duration::from_secs(10);
 /// Where other processes write too, rows are counted anew so often.
@@ -33,7 +33,7 @@ impl Registry {
                 Some(pause) => {
                     tokio::select! {
                         () = live.grown.notified() => {}
-                        () = tokio::time::sleep(pause) => live.progress().rows = None,
+                        () = tokio::time::sleep(pause) => live.progress().counted = false,
                     }
                 }
             }
@@ -41,16 +41,15 @@ impl Registry {
     }
 
     async fn trim(&self, live: &Live) -> Result<(), Error> {
-        let most = live.settings.most_pending as u64;
-        let known = live.progress().rows;
-        let rows = match known {
-            Some(rows) => rows,
-            None => self.count(live).await?,
-        };
-        if rows <= most {
+        let most = live.settings.most_pending;
+        if !live.progress().counted {
+            self.count_again(live).await?;
+        }
+        let mut excess = live.progress().excess(most);
+        if excess == 0 {
             return Ok(());
         }
-        let mut excess = rows - most + most / u64::from(SLACK);
+        excess += most as u64 / SLACK;
         let mut dropped = 0;
         while excess > 0 {
             let count = u16::try_from(excess).unwrap_or(STEP).min(STEP);
@@ -72,19 +71,27 @@ impl Registry {
         Ok(())
     }
 
-    /// Counts what waits, step by step. What is written meanwhile counts as well.
-    async fn count(&self, live: &Live) -> Result<u64, Error> {
-        // From now on those who write add to it.
-        live.progress().rows = Some(0);
-        let counted = self.count_before(live).await.inspect_err(|_| live.progress().rows = None)?;
+    /// Counts what has waited since before the start. What was written since counts already, so nobody may deliver meanwhile.
+    pub(super) async fn count(&self, live: &Live) -> Result<(), Error> {
+        let counted = self.count_before(live, Some(live.newest)).await?;
         let mut progress = live.progress();
-        let rows = progress.rows.unwrap_or_default() + counted;
-        progress.rows = Some(rows);
-        Ok(rows)
+        (progress.rows, progress.counted) = (progress.rows.saturating_add_unsigned(counted), true);
+        Ok(())
     }
 
-    async fn count_before(&self, live: &Live) -> Result<u64, Error> {
-        let (mut counted, mut before) = (0, None);
+    /// Counts everything anew, beside those who write: what they write meanwhile may count twice.
+    async fn count_again(&self, live: &Live) -> Result<(), Error> {
+        live.progress().rows = 0;
+        let counted = self.count_before(live, None).await?;
+        let mut progress = live.progress();
+        (progress.rows, progress.counted) = (progress.rows.saturating_add_unsigned(counted), true);
+        Ok(())
+    }
+
+    /// So many up to `newest`, step by step.
+    async fn count_before(&self, live: &Live, newest: Option<EventId>) -> Result<u64, Error> {
+        let mut before = newest.map(|newest| EventId::from_number(newest.number() + 1));
+        let mut counted = 0;
         loop {
             let segment = self.0.metadata.deliveries_before(live.id, before, STEP.into()).await?;
             counted += segment.count;

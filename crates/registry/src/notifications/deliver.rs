@@ -49,6 +49,10 @@ impl Registry {
             }
         };
         let endpoints = notifier.endpoints.iter().filter(|live| !live.settings.disabled).map(|live| async {
+            if let Err(error) = self.count(live).await {
+                let endpoint = &live.settings.name;
+                tracing::error!(endpoint, %error, cause = ?error, "what waits for an endpoint could not be counted, trying again later");
+            }
             tokio::join!(self.deliver_forever(notifier, live, &courier), self.keep_bound(live));
         });
         tokio::join!(forget, join_all(endpoints));

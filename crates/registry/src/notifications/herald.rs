@@ -64,7 +64,7 @@ impl Registry {
         if let Some(notifier) = self.notifier() {
             let written = crier.written.lock().unwrap_or_else(PoisonError::into_inner);
             for place in &written.1 {
-                notifier.endpoints[*place].grow(written.0 as u64);
+                notifier.endpoints[*place].grow(written.0);
             }
         }
         Ok(output)

@@ -72,6 +72,11 @@ impl Registry {
         }
     }
 
+    /// Whether somebody wants to know what the manifest refers to that this request reads.
+    pub fn tells_references(&self) -> bool {
+        self.1.is_some() && self.notifier().is_some_and(|notifier| notifier.include_references)
+    }
+
     /// What is sent of a pull.
     pub(super) fn parcel_of_pull(&self, notifier: &Notifier, live: &Live, pull: &Pull) -> Parcel {
         let event = self.event(notifier, Action::Pull, pull.target(), &pull.origin);
