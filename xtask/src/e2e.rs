@@ -20,6 +20,7 @@ mod full_disk;
 pub(crate) mod images;
 mod kill_loop;
 mod metadata;
+mod notifications;
 mod observability;
 mod operator;
 mod packaging;
@@ -119,6 +120,8 @@ pub(crate) enum Group {
     Durability,
     /// Debian's docker-registry, adopted and exported again
     Adopt,
+    /// What endpoints are told, beside Debian's docker-registry
+    Notifications,
     /// The commands on the pages for users
     Docs,
     /// Real clients through TLS, with certificates from files
@@ -178,6 +181,9 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
         }
         if let (true, Target::Program(program)) = (groups.contains(&Group::Proxies), &target) {
             threads.spawn(|| proxies::flows(program, &scratch, seed, &report));
+        }
+        if let (true, Target::Program(program)) = (groups.contains(&Group::Notifications), &target) {
+            threads.spawn(|| notifications::flow(program, &scratch, &report));
         }
         if let (true, Target::Program(program)) = (groups.contains(&Group::FullDisk), &target) {
             threads.spawn(|| full_disk::flow(program, &scratch, seed, &report));
@@ -306,6 +312,7 @@ fn run_side_by_side(groups: &BTreeSet<Group>, setting: Setting<'_>) {
                 Group::Server
                 | Group::Durability
                 | Group::Adopt
+                | Group::Notifications
                 | Group::Docs
                 | Group::Tls
                 | Group::Acme

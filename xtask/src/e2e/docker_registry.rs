@@ -22,8 +22,20 @@ pub(crate) struct DockerRegistry {
 impl DockerRegistry {
     /// Starts it on the data in `data`, with deletes enabled; its settings and its log go into `folder`, which no other start uses.
     pub(crate) fn start(folder: &Path, data: &Path) -> Result<Self> {
+        Self::with(folder, data, &serde_json::json!({}))
+    }
+
+    /// The same, telling the endpoint at `url` of all that happens.
+    pub(crate) fn telling(folder: &Path, data: &Path, url: &str) -> Result<Self> {
+        let endpoint =
+            serde_json::json!({ "name": "hook", "url": url, "timeout": "10s", "backoff": "1s", "threshold": 5 });
+        let notifications = serde_json::json!({ "events": { "includereferences": true }, "endpoints": [endpoint] });
+        Self::with(folder, data, &serde_json::json!({ "notifications": notifications }))
+    }
+
+    fn with(folder: &Path, data: &Path, more: &serde_json::Value) -> Result<Self> {
         let configuration = folder.join("config.yml");
-        let settings = serde_json::json!({
+        let mut settings = serde_json::json!({
             "version": "0.1",
             "log": { "level": "info" },
             "storage": {
@@ -32,6 +44,9 @@ impl DockerRegistry {
             },
             "http": { "addr": "127.0.0.1:0" },
         });
+        for (key, section) in more.as_object().into_iter().flatten() {
+            settings[key] = section.clone();
+        }
         // JSON is YAML.
         fs::write(&configuration, settings.to_string())?;
         let log = folder.join("log");
