@@ -21,6 +21,7 @@ const SHOWN: &[&str] = &[
     "json",
     "nginx",
     "promql",
+    "python",
     "systemd",
     "text",
     "toml",

@@ -34,7 +34,7 @@ use std::{
 use cargohold_http::{Limits, Pages, ResponseHeaders, Rules, ServerOptions, SiteOptions, TlsSettings};
 use cargohold_registry::{Lifetimes, Platforms, Scrub, UrlPattern, Urls, Validation};
 
-use crate::{health::Checks, logging::Logging};
+use crate::{health::Checks, logging::Logging, notifications::NotificationSettings};
 use layers::Layers;
 use listening::Net;
 pub(crate) use problem::ConfigurationError;
@@ -98,6 +98,8 @@ pub(crate) struct Configuration {
     pub(crate) logging: Logging,
     /// What is looked at, to know whether the registry is well.
     pub(crate) health: Checks,
+    /// Who is told what happens.
+    pub(crate) notifications: NotificationSettings,
     /// What was set and has no effect, for the log.
     pub(crate) warnings: Vec<String>,
     /// Who said which setting.
@@ -192,6 +194,7 @@ impl Default for Configuration {
             debug: DebugListener::default(),
             logging: Logging::default(),
             health: Checks::default(),
+            notifications: NotificationSettings::default(),
             warnings: Vec::new(),
             origins: Vec::new(),
         }
@@ -237,6 +240,7 @@ impl Configuration {
         configuration.combine(&mut layers);
         let wrong = inherited::one_driver(&layers);
         let wrong = wrong.or_else(|| configuration.exposed(&layers)).or_else(|| configuration.contradicts(&layers));
+        let wrong = wrong.or_else(|| configuration.endpoint_wrong(&layers));
         let Findings { mut problems, warnings, .. } = layers.findings;
         if problems.is_empty() {
             problems.extend(wrong);
@@ -268,6 +272,10 @@ impl Configuration {
             self.net = Net::Unix;
         }
         layers.findings.warnings.extend(self.listening_warnings());
+        match self.kind {
+            Kind::Ours => self.notifications.default_to(false, Duration::from_secs(10)),
+            Kind::Inherited => self.notifications.default_to(true, Duration::from_secs(1)),
+        }
     }
 
     /// What each setting is now, and who said it; nobody for a default.
@@ -287,6 +295,14 @@ impl Configuration {
         }
         let origin = layers.said("http.addr").map_or(Origin::Default, |said| layers.findings.origin(&said.at));
         Some(Problem { origin, fault: Fault::Exposed { addr } })
+    }
+
+    /// Each endpoint needs a name of its own and an address.
+    fn endpoint_wrong(&self, layers: &Layers) -> Option<Problem> {
+        let wrong = self.notifications.check().err()?;
+        let said = layers.said("notifications.endpoints");
+        let origin = said.map_or(Origin::Default, |said| layers.findings.origin(&said.at));
+        Some(Problem { origin, fault: Fault::Endpoint(wrong) })
     }
 
     /// Either everybody may do everything, or those with a password; what is said about the others needs some with one.

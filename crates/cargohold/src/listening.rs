@@ -80,6 +80,14 @@ impl Place {
         }
     }
 
+    /// What that is called on a machine of this name.
+    pub(crate) fn on(&self, machine: &str) -> String {
+        match self {
+            Self::Tcp(addr) => format!("{machine}:{}", addr.port()),
+            Self::Unix(_) => machine.to_owned(),
+        }
+    }
+
     /// Listens there; answers where that is, now that a port is known.
     pub(crate) async fn listen(&self) -> anyhow::Result<(Listener, Self, Option<SocketFile>)> {
         match self {

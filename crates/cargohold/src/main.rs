@@ -26,6 +26,7 @@ mod man;
 mod management;
 mod management_socket;
 mod metrics;
+mod notifications;
 mod open;
 mod probe;
 mod reload;
@@ -49,6 +50,7 @@ use export::Export;
 use fsck::Fsck;
 use inherited_arguments::GarbageCollect;
 use man::ManPages;
+use notifications::command::NotificationsCommand;
 use probe::Probe;
 use repository::RepositoryCommand;
 use restore::Restore;
@@ -189,6 +191,14 @@ Exit status: 0 if it is ready, 1 if it is not or does not answer.")]
   cargohold sweep status"
     )]
     Sweep(SweepCommand),
+    /// See how the endpoints are doing that are told of events
+    #[command(
+        subcommand,
+        after_help = "Examples:
+  cargohold notifications status
+  cargohold notifications redeliver --endpoint ci"
+    )]
+    Notifications(NotificationsCommand),
     /// Write what a shell needs to complete commands and options
     #[command(after_help = "Examples:
   cargohold completions bash > /etc/bash_completion.d/cargohold
@@ -246,6 +256,7 @@ fn main() -> ExitCode {
         Command::Status(status) => status::run(&status),
         Command::Health(probe) => probe::run(&probe),
         Command::Sweep(command) => sweep::run(&command).map(done),
+        Command::Notifications(command) => notifications::command::run(&command).map(done),
         Command::Completions(completions) => completions::run(&completions).map(done),
         Command::Man(pages) => man::run(&pages).map(done),
         Command::GarbageCollect(_) => {

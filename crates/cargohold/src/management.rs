@@ -17,6 +17,7 @@ use crate::{
     configuration::Configuration,
     data_folder::{self, DataFolder},
     inherited_data, management_socket, open,
+    serve::machine_name,
 };
 
 /// A registry that answers an operator.
@@ -41,6 +42,7 @@ impl Operator {
             Err(error) if is_nobody(&error) => {
                 let folder = DataFolder::claim(root)?;
                 let registry = open::open(&folder, configuration).await?;
+                configuration.notifications.set_up(&registry, machine_name()).await?;
                 Way::Stopped(Box::new(Management::new(registry, Gate::this_machine())), folder)
             }
             Err(error) => {

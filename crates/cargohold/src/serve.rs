@@ -13,6 +13,7 @@ use cargohold_access::Gate;
 use cargohold_http::{
     Api, ApiOptions, Debug, Health, Management, Running, ServeOutcome, ServerOptions, serve_management,
 };
+use cargohold_metadata::Metadata;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::{
     net::TcpListener,
@@ -22,7 +23,7 @@ use tokio::{
 use uuid::Uuid;
 
 use crate::{
-    acme::{Acme, serve_proofs},
+    acme::{Acme, AcmeSettings, serve_proofs},
     banner::Banner,
     configuration::Configuration,
     data_folder::DataFolder,
@@ -103,8 +104,20 @@ async fn serve(
 ) -> anyhow::Result<()> {
     let (registry, facts) = open::open_to_serve(folder, &configuration).await?;
     registry.warn_of_stores_away();
-    let Configuration { auth, limits, rules, pages, server, site, headers, debug, health: checks, acme, .. } =
-        configuration;
+    let Configuration {
+        auth,
+        limits,
+        rules,
+        pages,
+        server,
+        site,
+        headers,
+        debug,
+        health: checks,
+        acme,
+        notifications,
+        ..
+    } = configuration;
     let metrics = Metrics::new(registry.clone(), logs.clone());
     let numbers = metrics.numbers()?;
     let socket = management_socket::listen_in(folder.path()).with_context(|| {
@@ -114,17 +127,10 @@ async fn serve(
     let stop = stop_asked_for(logs.clone())?;
     let mut beside = JoinSet::new();
     beside.spawn(reloading(&entrance, &gate, logs).on_signal()?);
-    if let Some(tls) = &entrance.tls {
-        beside.spawn(tls.clone().watch());
-        if !acme.hosts.is_empty() {
-            let (acme, proofs) = Acme::begin(acme, facts, tls.clone(), SystemTime::now).await?;
-            beside.spawn(acme.run());
-            if let Some(listener) = entrance.proofs.take() {
-                beside.spawn(serve_proofs(listener, proofs));
-            }
-        }
-    }
+    keep_certificates(&mut entrance, acme, facts, &mut beside).await?;
     let machine = machine_name();
+    notifications.set_up(&registry, entrance.place.on(&machine)).await?;
+    let courier = notifications.courier()?;
     announce(&Banner {
         place: &entrance.place,
         tls: entrance.tls.is_some(),
@@ -136,6 +142,10 @@ async fn serve(
     let mut house_keeping = tokio::spawn({
         let registry = registry.clone();
         async move { registry.keep_house().await }
+    });
+    let mut notifying = tokio::spawn({
+        let registry = registry.clone();
+        async move { registry.notify_forever(courier).await }
     });
     let health = Health::default();
     let watching = health::watch(&health, &registry, checks);
@@ -171,16 +181,39 @@ async fn serve(
     let outcome = tokio::select! {
         outcome = serving => outcome,
         ended = &mut house_keeping => anyhow::bail!("what deletes discarded bytes broke off: {ended:?}"),
+        ended = &mut notifying => anyhow::bail!("what tells endpoints of events broke off: {ended:?}"),
     };
     beside.shutdown().await;
     management.abort();
     house_keeping.abort();
     // Before what it looks at ends.
     drop(watching);
+    // What it has not told yet is told after the next start.
+    notifying.abort();
     registry.close().await;
     match outcome {
         ServeOutcome::Drained => tracing::info!("stopped, all requests were finished"),
         ServeOutcome::CutOff { connections } => tracing::warn!(connections, "stopped, cutting off what took too long"),
+    }
+    Ok(())
+}
+
+/// Has new certificates shown: those in files that change, and those that an authority hands out before the old ones run out.
+async fn keep_certificates(
+    entrance: &mut Entrance,
+    acme: AcmeSettings,
+    facts: Metadata,
+    beside: &mut JoinSet<()>,
+) -> anyhow::Result<()> {
+    let Some(tls) = &entrance.tls else { return Ok(()) };
+    beside.spawn(tls.clone().watch());
+    if acme.hosts.is_empty() {
+        return Ok(());
+    }
+    let (acme, proofs) = Acme::begin(acme, facts, tls.clone(), SystemTime::now).await?;
+    beside.spawn(acme.run());
+    if let Some(listener) = entrance.proofs.take() {
+        beside.spawn(serve_proofs(listener, proofs));
     }
     Ok(())
 }
@@ -200,7 +233,7 @@ fn reloading(entrance: &Entrance, gate: &Gate, logs: &Logs) -> Reloading {
     reloading.and("the users", move || gate.read_again().unwrap_or(Ok(())).map_err(|error| error.to_string()))
 }
 
-fn machine_name() -> String {
+pub(crate) fn machine_name() -> String {
     std::fs::read_to_string("/proc/sys/kernel/hostname")
         .map_or("this-machine".to_owned(), |name| name.trim().to_owned())
 }

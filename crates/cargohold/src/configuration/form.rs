@@ -8,6 +8,7 @@ use std::{
 };
 
 use cargohold_registry::UrlPattern;
+use reqwest::Url;
 
 use crate::logging::Output;
 
@@ -72,6 +73,9 @@ pub(crate) struct Perhaps<F>(pub(crate) F);
 
 /// A text of so many characters, all of them visible ASCII or spaces.
 pub(crate) struct Words(pub(crate) RangeInclusive<usize>);
+
+/// An address of http or https, if one is named.
+pub(crate) struct WebAddress;
 
 /// The units of sizes, the largest first.
 const SIZES: [(&str, usize); 4] = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10), ("", 1)];
@@ -416,6 +420,31 @@ impl Form for Words {
 
     fn advice(&self) -> String {
         "Write a few words without accents".to_owned()
+    }
+}
+
+impl Form for WebAddress {
+    type Value = Option<Url>;
+
+    fn read(&self, text: &str) -> Option<Option<Url>> {
+        Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host()).map(Some)
+    }
+
+    /// Nobody is told a password that is in it.
+    fn write(&self, value: &Option<Url>) -> Option<String> {
+        let mut url = value.clone()?;
+        if url.password().is_some() {
+            url.set_password(Some("hidden")).ok()?;
+        }
+        Some(url.to_string())
+    }
+
+    fn rule(&self) -> String {
+        "an address of http or https".to_owned()
+    }
+
+    fn advice(&self) -> String {
+        "Write it whole, as in https://ci.example/events".to_owned()
     }
 }
 

@@ -31,8 +31,8 @@ pub(crate) struct HostName;
 /// A word or two, if something is said.
 pub(crate) struct Word;
 
-/// An address of the web.
-pub(crate) struct WebAddress;
+/// Where a certificate authority says what it can do.
+pub(crate) struct DirectoryAddress;
 
 /// The name of a cipher suite.
 pub(crate) struct CipherSuite;
@@ -124,7 +124,7 @@ impl Form for Word {
     }
 }
 
-impl Form for WebAddress {
+impl Form for DirectoryAddress {
     type Value = String;
 
     fn read(&self, text: &str) -> Option<String> {

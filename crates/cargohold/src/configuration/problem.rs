@@ -96,6 +96,8 @@ pub(crate) enum Fault {
          Name the file with the passwords in auth.htpasswd.path, or leave auth.anonymous out"
     )]
     AnonymousAlone,
+    #[error("{0}")]
+    Endpoint(crate::notifications::EndpointError),
     #[error("{key}: the value is not valid UTF-8\n  Write it in UTF-8")]
     Encoding { key: String },
     #[error(

@@ -9,6 +9,7 @@ mod health;
 mod http;
 mod lists;
 mod log;
+mod notifications;
 mod scrub;
 mod storage;
 mod sweep;
@@ -44,6 +45,7 @@ const SECTIONS: &[&[Setting]] = &[
     lists::SETTINGS,
     log::SETTINGS,
     validation::SETTINGS,
+    notifications::SETTINGS,
 ];
 
 const KIB: usize = 1024;

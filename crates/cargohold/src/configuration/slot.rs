@@ -2,8 +2,6 @@
 //!
 //! What is wrong is told with its place, and leaves the field as it was.
 
-#![allow(dead_code, reason = "other parts are about to use it")]
-
 use std::collections::BTreeMap;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -59,8 +57,8 @@ pub(crate) struct Refused {
 /// A single value of some form, and the field that it goes to.
 pub(crate) struct Field<F: Form, T>(pub(crate) F, pub(crate) fn(&mut T) -> &mut F::Value);
 
-/// A single value that nobody is told.
-pub(crate) struct Secret<F: Form, T>(pub(crate) F, pub(crate) fn(&mut T) -> &mut F::Value);
+/// What nobody is told. A text of that kind may be in a file, which `<key>file` names.
+pub(crate) struct Hidden<S>(pub(crate) S);
 
 /// Values of one form, in the order in which they were said; one alone needs no brackets.
 pub(crate) struct Several<F: Form, T>(pub(crate) F, pub(crate) fn(&mut T) -> &mut Vec<F::Value>);
@@ -70,9 +68,6 @@ pub(crate) struct Texts<T>(pub(crate) fn(&mut T) -> &mut BTreeMap<String, String
 
 /// Headers of HTTP: names, and one or more values for each.
 pub(crate) struct Headers<T>(pub(crate) fn(&mut T) -> &mut HeaderMap);
-
-/// Headers whose values nobody is told.
-pub(crate) struct SecretHeaders<T>(pub(crate) fn(&mut T) -> &mut HeaderMap);
 
 /// Records, each with settings of its own.
 pub(crate) struct Records<R: 'static, T>(pub(crate) &'static [Setting<R>], pub(crate) fn(&mut T) -> &mut Vec<R>);
@@ -100,14 +95,13 @@ impl<F: Form, T> Slot<T> for Field<F, T> {
     }
 }
 
-impl<F: Form, T> Slot<T> for Secret<F, T> {
-    fn put(&self, _: &str, said: &Node, into: &mut T, _: &mut Findings) -> Result<(), Refused> {
-        *(self.1)(into) = read(&self.0, said)?;
-        Ok(())
+impl<S: Slot<T>, T> Slot<T> for Hidden<S> {
+    fn put(&self, key: &str, said: &Node, into: &mut T, findings: &mut Findings) -> Result<(), Refused> {
+        self.0.put(key, said, into, findings)
     }
 
     fn tell(&self, of: &mut T) -> Told {
-        self.0.write((self.1)(of)).map_or(Told::Nothing, |_| Told::Hidden)
+        self.0.tell(of).hidden()
     }
 
     fn rule(&self) -> String {
@@ -119,11 +113,11 @@ impl<F: Form, T> Slot<T> for Secret<F, T> {
     }
 
     fn is_text(&self) -> bool {
-        true
+        self.0.is_text()
     }
 
     fn is_secret(&self) -> bool {
-        true
+        self.0.is_text()
     }
 }
 
@@ -180,7 +174,10 @@ impl<T> Slot<T> for Headers<T> {
     }
 
     fn tell(&self, of: &mut T) -> Told {
-        told_headers((self.0)(of), |value| Told::text(String::from_utf8_lossy(value.as_bytes())))
+        let headers: &HeaderMap = (self.0)(of);
+        let text = |value: &HeaderValue| Told::text(String::from_utf8_lossy(value.as_bytes()));
+        let values = |name: &HeaderName| Told::List(headers.get_all(name).iter().map(text).collect());
+        Told::Map(headers.keys().map(|name| (name.to_string(), values(name))).collect())
     }
 
     fn rule(&self) -> String {
@@ -189,27 +186,6 @@ impl<T> Slot<T> for Headers<T> {
 
     fn advice(&self) -> String {
         "Write a line `<Name>: [<value>]` for each, without control characters".to_owned()
-    }
-}
-
-impl<T> Slot<T> for SecretHeaders<T> {
-    fn put(&self, _: &str, said: &Node, into: &mut T, _: &mut Findings) -> Result<(), Refused> {
-        let mut headers = headers(said).map_err(|node| refuse(self, node))?;
-        headers.values_mut().for_each(|value| value.set_sensitive(true));
-        *(self.0)(into) = headers;
-        Ok(())
-    }
-
-    fn tell(&self, of: &mut T) -> Told {
-        told_headers((self.0)(of), |_| Told::Hidden)
-    }
-
-    fn rule(&self) -> String {
-        Slot::rule(&Headers(self.0))
-    }
-
-    fn advice(&self) -> String {
-        Slot::advice(&Headers(self.0))
     }
 }
 
@@ -229,7 +205,9 @@ impl<R: Default + 'static, T> Slot<T> for Records<R, T> {
     fn tell(&self, of: &mut T) -> Told {
         let told = |record: &mut R| {
             let parts = self.0.iter().map(|setting| (setting.key.to_owned(), setting.tell(record)));
-            Told::Map(parts.filter(|(_, told)| told.line().is_some()).collect())
+            parts
+                .filter(|(_, told)| told.line().is_some())
+                .fold(Told::Map(Vec::new()), |record, (key, told)| record.with(&key, told))
         };
         Told::List((self.1)(of).iter_mut().map(told).collect())
     }
@@ -307,11 +285,6 @@ fn headers(said: &Node) -> Result<HeaderMap, &Node> {
         }
     }
     Ok(headers)
-}
-
-fn told_headers(headers: &HeaderMap, told: impl Fn(&HeaderValue) -> Told) -> Told {
-    let values = |name: &HeaderName| Told::List(headers.get_all(name).iter().map(&told).collect());
-    Told::Map(headers.keys().map(|name| (name.to_string(), values(name))).collect())
 }
 
 impl<T: Default> Setting<T> {

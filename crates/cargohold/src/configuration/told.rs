@@ -1,7 +1,5 @@
 //! A configuration told back: what each setting is, as somebody would write it, with what is secret left out.
 
-#![allow(dead_code, reason = "other parts are about to use it")]
-
 use std::fmt::Write as _;
 
 /// The value of a setting.
@@ -19,6 +17,30 @@ pub(crate) enum Told {
 impl Told {
     pub(crate) fn text(text: impl Into<String>) -> Self {
         Self::Text(text.into())
+    }
+
+    /// A section with one more setting, whose key has a dot for each section in between.
+    pub(crate) fn with(self, key: &str, told: Self) -> Self {
+        let Self::Map(mut entries) = self else { return self };
+        let (name, below) = key.split_once('.').map_or((key, None), |(name, below)| (name, Some(below)));
+        let Some(below) = below else {
+            entries.push((name.to_owned(), told));
+            return Self::Map(entries);
+        };
+        let place = entries.iter().position(|(known, _)| known == name);
+        let section = place.map_or(Self::Map(Vec::new()), |place| entries.remove(place).1);
+        entries.insert(place.unwrap_or(entries.len()), (name.to_owned(), section.with(below, told)));
+        Self::Map(entries)
+    }
+
+    /// The same without what is said: keys stay, values go.
+    pub(crate) fn hidden(self) -> Self {
+        match self {
+            Self::Text(_) => Self::Hidden,
+            Self::List(items) => Self::List(items.into_iter().map(Self::hidden).collect()),
+            Self::Map(entries) => Self::Map(entries.into_iter().map(|(key, value)| (key, value.hidden())).collect()),
+            told => told,
+        }
     }
 
     /// On one line, as YAML has it in brackets and braces; none if there is nothing to say.

@@ -15,6 +15,7 @@ impl Configuration {
             ("Uploads", self.uploads_in_words()),
             ("Sweep", self.sweep_in_words()),
             ("Scrub", self.scrub_in_words()),
+            ("Notifications", self.notifications.in_words()),
         ]
     }
 

@@ -62,7 +62,13 @@ fn what_is_shown_is_a_configuration_that_shows_the_same() {
     let values = |shown: &str| -> Vec<String> {
         shown.lines().map(|line| line.split("  # ").next().unwrap_or_default().to_owned()).collect()
     };
-    for variables in [&[("CARGOHOLD__TAGS__MAXTAGS", "5")][..], &[("CARGOHOLD__AUTH", "open")]] {
+    let endpoint = &[
+        ("CARGOHOLD__NOTIFICATIONS__ENDPOINTS__0__NAME", "ci"),
+        ("CARGOHOLD__NOTIFICATIONS__ENDPOINTS__0__URL", "https://ci.example/"),
+        ("CARGOHOLD__NOTIFICATIONS__ENDPOINTS__0__IGNORE__ACTIONS", "delete"),
+        ("CARGOHOLD__NOTIFICATIONS__ENDPOINTS__0__IGNORE__MEDIATYPES", "[application/octet-stream]"),
+    ];
+    for variables in [&[("CARGOHOLD__TAGS__MAXTAGS", "5")][..], &[("CARGOHOLD__AUTH", "open")], endpoint] {
         let shown = cargohold(&["config", "show", "--resolved"], variables);
         fs::write(path, &shown.stdout).unwrap();
         let again = told(&cargohold(&["config", "show", "--resolved", path], &[]));

@@ -10,6 +10,7 @@
 mod client;
 mod content;
 mod distribution;
+mod receiver;
 mod registry;
 mod repository;
 mod waiting;
@@ -45,6 +46,7 @@ mod manifests;
 mod metrics;
 mod missing_bytes;
 mod mounts;
+mod notifications;
 mod pains;
 mod ping;
 mod quirks;

@@ -10,7 +10,7 @@ use crate::configuration::{
     Configuration,
     document::Node,
     form::{Address, Choice, Count, File, Flag, Own, Perhaps, Period, Size, UrlPath},
-    listening::{CipherSuite, ClientShows, HostName, ListenOn, Net, OneFile, WebAddress, Word},
+    listening::{CipherSuite, ClientShows, DirectoryAddress, HostName, ListenOn, Net, OneFile, Word},
     problem::Findings,
     slot::{Field, Headers, Refused, Several, Slot},
     told::Told,
@@ -81,7 +81,7 @@ pub(super) const SETTINGS: &[Setting] = &[
     Setting {
         key: "http.tls.letsencrypt.directoryurl",
         about: "The authority's directory.",
-        slot: &Field(WebAddress, |to: &mut Configuration| &mut to.acme.directory_url),
+        slot: &Field(DirectoryAddress, |to: &mut Configuration| &mut to.acme.directory_url),
     },
     Setting {
         key: "http.tls.letsencrypt.directoryca",
