@@ -44,7 +44,7 @@ statements! {
         where d.endpoint_id = $1 and d.given_up_at is null
         order by d.event_id
         limit $2";
-    NEWEST_EVENT = "select id from events order by id desc limit 1";
+    NEWEST_EVENT = "select id from events where id >= $1 order by id desc limit 1";
     DELETE_DELIVERIES = "
         delete from deliveries
         where endpoint_id = $1
@@ -120,7 +120,7 @@ impl Metadata {
 impl Metadata {
     /// The newest event that somebody is yet to be told of, or one before all: what is told from now on comes behind it.
     pub async fn newest_event(&self) -> Result<EventId, Error> {
-        Ok(self.reader().optional(&NEWEST_EVENT, &[]).await?.unwrap_or(EventId::FIRST))
+        Ok(self.reader().optional(&NEWEST_EVENT, &[EventId::FIRST.into()]).await?.unwrap_or(EventId::FIRST))
     }
 }
 
