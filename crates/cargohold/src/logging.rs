@@ -109,11 +109,7 @@ impl Logs {
     /// Starts logging, for the whole process. `more` is what else wants to see the events and the spans.
     ///
     /// Fails if a file cannot be opened.
-    pub(crate) fn start(logging: &Logging) -> anyhow::Result<Self> {
-        Self::start_with(logging, None::<tracing_subscriber::layer::Identity>)
-    }
-
-    pub(crate) fn start_with<L>(logging: &Logging, more: Option<L>) -> anyhow::Result<Self>
+    pub(crate) fn start<L>(logging: &Logging, more: Option<L>) -> anyhow::Result<Self>
     where
         L: Layer<tracing_subscriber::Registry> + Send + Sync,
     {

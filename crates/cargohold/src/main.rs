@@ -37,6 +37,7 @@ mod service_manager;
 mod show;
 mod status;
 mod sweep;
+mod traces;
 
 use std::{path::PathBuf, process::ExitCode};
 

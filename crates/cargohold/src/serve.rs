@@ -11,7 +11,7 @@ use std::{
 use anyhow::Context;
 use cargohold_access::Gate;
 use cargohold_http::{
-    Api, ApiOptions, Debug, Health, Management, Running, ServeOutcome, ServerOptions, serve_management,
+    Api, ApiOptions, Debug, Health, Management, Running, ServeOutcome, ServerOptions, Traces, serve_management,
 };
 use cargohold_metadata::Metadata;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -37,6 +37,7 @@ use crate::{
     open,
     reload::Reloading,
     service_manager,
+    traces::Exporting,
 };
 
 /// Files that are open beside connections and what they read, at the most: the database, logs, listeners.
@@ -48,13 +49,23 @@ pub(crate) fn run(
     environment: impl IntoIterator<Item = (OsString, OsString)>,
 ) -> anyhow::Result<()> {
     let configuration = Configuration::load(file, environment)?;
-    let logs = Logs::start(&configuration.logging)?;
-    let ended = serve_logged(configuration, &logs);
+    let (traces, complaint) = match Exporting::begin() {
+        Ok(traces) => (traces, None),
+        Err(error) => (None, Some(error)),
+    };
+    let logs = Logs::start(&configuration.logging, traces.as_ref().map(Exporting::layer))?;
+    if let Some(complaint) = complaint {
+        tracing::warn!("{complaint}");
+    }
+    let ended = serve_logged(configuration, &logs, traces.clone());
+    if let Some(traces) = traces {
+        traces.end();
+    }
     logs.flush();
     ended
 }
 
-fn serve_logged(mut configuration: Configuration, logs: &Logs) -> anyhow::Result<()> {
+fn serve_logged(mut configuration: Configuration, logs: &Logs, traces: Option<Exporting>) -> anyhow::Result<()> {
     let other = inherited_data::make_way(&mut configuration);
     for warning in &configuration.warnings {
         tracing::warn!("{warning}");
@@ -70,7 +81,7 @@ fn serve_logged(mut configuration: Configuration, logs: &Logs) -> anyhow::Result
     if let Some(other) = other {
         runtime.block_on(inherited_data::adopt_once(&other, &folder, &configuration))?;
     }
-    runtime.block_on(serve((entrance, debug), configuration, gate, &folder, logs))
+    runtime.block_on(serve((entrance, debug), configuration, gate, &folder, (logs, traces)))
 }
 
 /// Each connection and each blob under way is an open file, and the usual limit is a relic: it is raised as far as it may be.
@@ -100,7 +111,7 @@ async fn serve(
     configuration: Configuration,
     gate: Gate,
     folder: &DataFolder,
-    logs: &Logs,
+    (logs, traces): (&Logs, Option<Exporting>),
 ) -> anyhow::Result<()> {
     let (registry, facts) = open::open_to_serve(folder, &configuration).await?;
     registry.warn_of_stores_away();
@@ -160,7 +171,7 @@ async fn serve(
     let management = tokio::spawn(serve_management(socket, Arc::new(management)));
     let options = ApiOptions { limits, rules, pages, site, headers, health: health.clone() };
     let api = Api::new(registry.clone(), gate, options, instance());
-    let api = api.with_access_log(logs.access());
+    let api = api.with_access_log(logs.access()).with_traces(traces.map(|traces| Arc::new(traces) as Arc<dyn Traces>));
     let api = Arc::new(api.with_metrics(metrics.http.clone(), debug_listener.is_none().then(|| numbers.clone())));
     let _debug = debug_listener.map(|listener| {
         let numbers = debug.prometheus.then(|| (debug.path.clone(), numbers));

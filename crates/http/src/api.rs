@@ -29,8 +29,10 @@ use crate::{
     root,
     server::ConnectionInfo,
     site::{Site, SiteOptions},
-    tags, token, uploads,
-    watched::Watched,
+    tags, token,
+    traces::Traces,
+    uploads,
+    watched::{Watched, Watchers},
 };
 
 /// What operators choose about the API.
@@ -59,8 +61,7 @@ pub struct Api {
     /// Tells the requests of this start from those of another.
     instance: String,
     requests: AtomicU64,
-    access_log: Option<Arc<dyn AccessLog>>,
-    metrics: Arc<HttpMetrics>,
+    watchers: Watchers,
     /// The numbers, for this machine.
     numbers: Option<Numbers>,
 }
@@ -69,20 +70,26 @@ impl Api {
     /// The API over a registry, behind a gate. `instance` begins the ids of its requests.
     pub fn new(registry: Registry, gate: Gate, options: ApiOptions, instance: String) -> Self {
         let in_flight = Arc::new(InFlight::new(options.limits.requests, options.limits.wait));
-        let (requests, metrics) = (AtomicU64::new(0), Arc::default());
-        Self { registry, gate, options, in_flight, instance, requests, access_log: None, metrics, numbers: None }
+        let (requests, watchers) = (AtomicU64::new(0), Watchers::default());
+        Self { registry, gate, options, in_flight, instance, requests, watchers, numbers: None }
     }
 
     /// Has every request counted there, and `numbers` told to this machine, if they are to be told here.
     #[must_use]
     pub fn with_metrics(self, metrics: Arc<HttpMetrics>, numbers: Option<Numbers>) -> Self {
-        Self { metrics, numbers, ..self }
+        Self { watchers: Watchers { metrics, ..self.watchers }, numbers, ..self }
+    }
+
+    /// Has every request told to those who collect traces, if somebody does.
+    #[must_use]
+    pub fn with_traces(self, traces: Option<Arc<dyn Traces>>) -> Self {
+        Self { watchers: Watchers { traces, ..self.watchers }, ..self }
     }
 
     /// Has every request told to `log`, if there is one.
     #[must_use]
     pub fn with_access_log(self, log: Option<Arc<dyn AccessLog>>) -> Self {
-        Self { access_log: log, ..self }
+        Self { watchers: Watchers { log, ..self.watchers }, ..self }
     }
 
     /// Answers one request. Whatever happens is an answer.
@@ -93,15 +100,14 @@ impl Api {
             str::to_owned,
         );
         let path = self.options.site.inside(request.uri().path()).unwrap_or_default();
-        let log = self.access_log.as_ref();
-        let watched = Watched::begin(id, &self.metrics, log, (&request, path), &connection, client);
+        let watched = Watched::begin(id, &self.watchers, (&request, path), &connection, client);
         let head = request.method() == Method::HEAD;
         let origin = request.headers().get(header::ORIGIN).cloned();
         let activity = connection.activity.clone();
         let site = self.options.site.site(&request, &connection);
         let (answer, place) = self.admit(request, connection, &watched, &site).instrument(watched.span.clone()).await;
         if let Some(part) = answer.as_ref().err().and_then(ApiError::part) {
-            self.metrics.failed(part);
+            self.watchers.metrics.failed(part);
         }
         let answer = answer.map_err(|error| match self.gate.challenge() {
             Some(challenge) => challenge::ask(error, challenge, &site),
@@ -168,7 +174,7 @@ impl Api {
         // A browser's question comes without credentials, and is to be answered all the same.
         let shown = provenance.authorization.filter(|_| !is_question);
         let admitted = self.gate.admit(Provenance { authorization: shown, ..provenance }).await;
-        let caller = &admitted.inspect_err(|refusal| self.metrics.refused(refusal))?;
+        let caller = &admitted.inspect_err(|refusal| self.watchers.metrics.refused(refusal))?;
         watched.came_from(caller);
         let pull = |name| self.gate.permit::<Pull>(caller, name);
         let push = |name| self.gate.permit::<Push>(caller, name);
@@ -180,7 +186,7 @@ impl Api {
         match path {
             "/" if request.method().is_safe() => return Ok(root::get()),
             token::PATH if self.gate.challenge().is_some() => {
-                return token::answer(&self.gate, &self.metrics, caller, request).await;
+                return token::answer(&self.gate, &self.watchers.metrics, caller, request).await;
             }
             debug::METRICS if request.method().is_safe() && debug::from_this_machine(&request, &connection) => {
                 if let Some(numbers) = &self.numbers {

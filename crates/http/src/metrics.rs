@@ -118,7 +118,7 @@ impl Series {
         Operation::ALL[self.0 / Verb::ALL.len()]
     }
 
-    fn verb(self) -> Verb {
+    pub(crate) fn verb(self) -> Verb {
         Verb::ALL[self.0 % Verb::ALL.len()]
     }
 

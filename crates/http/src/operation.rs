@@ -28,6 +28,17 @@ pub(crate) enum Operation {
     Other,
 }
 
+/// The name of the repository in a path, as it stands there.
+pub(crate) fn repository(path: &str) -> Option<&str> {
+    let behind = match Operation::of(path) {
+        Operation::Tags | Operation::Referrers | Operation::Manifest | Operation::Blob => 2,
+        Operation::Uploads if !path.ends_with('/') => 2,
+        Operation::Uploads | Operation::Upload | Operation::Discover => 3,
+        _ => return None,
+    };
+    path.strip_prefix("/v2/")?.rsplitn(behind + 1, '/').nth(behind)
+}
+
 /// A method, as far as numbers tell methods apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -174,6 +185,24 @@ mod tests {
         }
         for path in ["/", "", "*", "/v1/", "/v2/a", "/v2/a/tags", "/v2/a/tags/lists"] {
             assert_eq!(Operation::of(path), Operation::Other, "{path}");
+        }
+    }
+
+    #[test]
+    fn the_repository_is_what_stands_before() {
+        for (path, name) in [
+            ("/v2/a/b/tags/list", Some("a/b")),
+            ("/v2/a/manifests/latest", Some("a")),
+            ("/v2/tags/list/blobs/sha256:0", Some("tags/list")),
+            ("/v2/a/blobs/uploads/", Some("a")),
+            ("/v2/a/b/blobs/uploads", Some("a/b")),
+            ("/v2/a/blobs/uploads/x", Some("a")),
+            ("/v2/a/_oci/ext/discover", Some("a")),
+            ("/v2/_oci/ext/discover", None),
+            ("/v2/", None),
+            ("/v2/_catalog", None),
+        ] {
+            assert_eq!(repository(path), name, "{path}");
         }
     }
 

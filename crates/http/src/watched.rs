@@ -19,10 +19,19 @@ use crate::{
     body::BodyOutcome,
     metrics::Series,
     server::{ConnectionInfo, Peer},
+    traces::{self, Traces},
 };
 
 /// What a request is said to have been answered with whose client was gone before there was an answer (nginx has it so).
 const CLIENT_GONE: u16 = 499;
+
+/// Those who watch.
+#[derive(Clone, Default)]
+pub(crate) struct Watchers {
+    pub(crate) metrics: Arc<HttpMetrics>,
+    pub(crate) log: Option<Arc<dyn AccessLog>>,
+    pub(crate) traces: Option<Arc<dyn Traces>>,
+}
 
 /// One request, from its head to the last byte of its answer.
 pub(crate) struct Watched {
@@ -33,6 +42,7 @@ pub(crate) struct Watched {
     client: IpAddr,
     metrics: Arc<HttpMetrics>,
     series: Series,
+    is_collected: bool,
     began: Instant,
     received: Arc<AtomicU64>,
     entry: Option<Entry>,
@@ -51,15 +61,22 @@ impl Watched {
     /// `path` is that of the request, below where the registry begins.
     pub(crate) fn begin<B>(
         id: String,
-        metrics: &Arc<HttpMetrics>,
-        log: Option<&Arc<dyn AccessLog>>,
+        watchers: &Watchers,
         (request, path): (&Request<B>, &str),
         connection: &ConnectionInfo,
         client: IpAddr,
     ) -> Self {
-        // At the level of errors, so that these have the id whatever else is logged.
-        let span = tracing::error_span!("request", id);
-        let entry = log.map(|log| Entry::new(log.clone(), connection.peer, client, request));
+        let series = Series::of(request.method(), path);
+        let Watchers { metrics, log, traces } = watchers;
+        let span = match traces {
+            None => traces::plain(&id),
+            Some(traces) => {
+                let span = traces::collected(&id, request.method(), path, series);
+                traces.follow(&span, request.headers());
+                span
+            }
+        };
+        let entry = log.as_ref().map(|log| Entry::new(log.clone(), connection.peer, client, request));
         metrics.began();
         Self {
             id,
@@ -67,7 +84,8 @@ impl Watched {
             peer: connection.peer,
             client,
             metrics: metrics.clone(),
-            series: Series::of(request.method(), path),
+            series,
+            is_collected: traces.is_some(),
             began: Instant::now(),
             received: Arc::default(),
             entry,
@@ -118,6 +136,10 @@ impl Watched {
         self.ended = true;
         let took = self.began.elapsed();
         self.metrics.ended(self.series, status, outcome, took);
+        if self.is_collected {
+            let user = self.user.get().map(String::as_str);
+            traces::end(&self.span, status, self.received.load(Ordering::Relaxed), outcome.bytes, user);
+        }
         if let Some(entry) = self.entry.take() {
             entry.end(&self.id, self.user.get().map(String::as_str), status.as_u16(), outcome, took);
         }

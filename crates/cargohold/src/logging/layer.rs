@@ -126,6 +126,10 @@ impl Kept {
 impl SpanFields {
     /// The last word on a field counts.
     fn keep(&mut self, field: &Field, value: Kept) {
+        // What has a dot in its name is for those who collect traces.
+        if field.name().contains('.') {
+            return;
+        }
         match self.0.iter_mut().find(|(name, _)| *name == field.name()) {
             Some((_, kept)) => *kept = value,
             None => self.0.push((field.name(), value)),

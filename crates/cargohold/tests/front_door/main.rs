@@ -63,6 +63,7 @@ mod stop;
 mod strangers;
 mod tags;
 mod tls;
+mod traces;
 mod upgrades;
 mod uploads;
 mod writers;
