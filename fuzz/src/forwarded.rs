@@ -21,7 +21,8 @@ const TRUSTED: [&str; 2] = ["192.0.2.1", "10.0.0.0/8"];
 /// RFC 7239 §4, with colons and brackets outside of quotes, as proxies write them.
 static GRAMMAR: LazyLock<Regex> = LazyLock::new(|| {
     let token = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+";
-    let value = r#"(?:[!#$%&'*+.^_`|~0-9A-Za-z:\[\]-]+|"(?:[^"\\\x00-\x08\x0a-\x1f\x7f]|\\[\x00-\x7f]|\\[^\x00-\x7f])*")"#;
+    let value =
+        r#"(?:[!#$%&'*+.^_`|~0-9A-Za-z:\[\]-]+|"(?:[^"\\\x00-\x08\x0a-\x1f\x7f]|\\[\x00-\x7f]|\\[^\x00-\x7f])*")"#;
     let pair = format!(r"(?:{token}={value}[ \t]*)?");
     let element = format!(r"[ \t]*{pair}(?:;[ \t]*{pair})*");
     Regex::new(&format!("^{element}(?:,{element})*$")).expect("it is correct")
