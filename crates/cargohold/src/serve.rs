@@ -138,6 +138,9 @@ async fn serve(
     let stop = stop_asked_for(logs.clone())?;
     let mut beside = JoinSet::new();
     beside.spawn(reloading(&entrance, &gate, logs).on_signal()?);
+    if let Some(tls) = &entrance.tls {
+        tls.count_in(metrics.http.clone());
+    }
     keep_certificates(&mut entrance, acme, facts, &mut beside).await?;
     let machine = machine_name();
     notifications.set_up(&registry, entrance.place.on(&machine)).await?;

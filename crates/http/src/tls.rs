@@ -36,6 +36,7 @@ pub use certificate::Certificate;
 pub use client_auth::ClientAuth;
 pub use suites::CIPHER_SUITES;
 
+use crate::HttpMetrics;
 use certificate::Shown;
 use files::Stamps;
 
@@ -82,6 +83,7 @@ pub struct Tls {
     config: RwLock<Arc<ServerConfig>>,
     watched: Mutex<Watched>,
     challenges: OnceLock<Arc<dyn Challenges>>,
+    metrics: OnceLock<Arc<HttpMetrics>>,
     counters: Counters,
 }
 
@@ -179,6 +181,7 @@ impl Tls {
             config: RwLock::new(Arc::new(config)),
             watched: Mutex::new(watched),
             challenges: OnceLock::new(),
+            metrics: OnceLock::new(),
             counters: Counters::default(),
         })
     }
@@ -206,6 +209,22 @@ impl Tls {
             self.shown.set_default(Some(certificate.clone()));
         }
         self.shown.set(name, certificate);
+        self.tell_loaded();
+    }
+
+    /// Has the certificates counted there, those that are shown already included.
+    pub fn count_in(&self, metrics: Arc<HttpMetrics>) {
+        let _ = self.metrics.set(metrics);
+        self.tell_loaded();
+    }
+
+    /// Tells when the first of the certificates runs out.
+    fn tell_loaded(&self) {
+        let first = self.shown.not_after().into_iter().map(|(_, end)| end).min();
+        let first = first.and_then(|end| jiff::Timestamp::try_from(end).ok());
+        if let (Some(metrics), Some(end)) = (self.metrics.get(), first) {
+            metrics.certificate.loaded(end.as_second());
+        }
     }
 
     /// Has the challenges of certificate authorities answered. Once; later ones have no effect.
@@ -244,12 +263,16 @@ impl Tls {
         match self.take_over(&mut watched) {
             Ok(()) => {
                 count(&self.counters.reloads);
+                self.tell_loaded();
                 watched.complaint = None;
                 tracing::info!(not_after = %self.shown.told(), "the TLS files were read again");
                 Reload::Done
             }
             Err(error) => {
                 count(&self.counters.failed_reloads);
+                if let Some(metrics) = self.metrics.get() {
+                    metrics.certificate.not_loaded();
+                }
                 let complaint = error.to_string();
                 if watched.complaint.as_ref() != Some(&complaint) {
                     tracing::error!(%error, "the new TLS files cannot be used; those from before stay in use");

@@ -51,6 +51,12 @@ impl House {
         self.folder.path().join(name)
     }
 
+    /// What the metrics say.
+    fn number(&self, name: &str) -> Option<u64> {
+        let page = String::from_utf8(self.connect().get("/metrics").expect(200).body).unwrap();
+        page.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok())
+    }
+
     fn connect(&self) -> Secure {
         Secure::connect(self.registry.addr(), self.authority.client(None)).unwrap()
     }
@@ -160,7 +166,8 @@ fn certificates_change_under_load_and_nobody_notices() {
             client.join().expect("no connection failed");
         }
     });
-    assert!(house.registry.log().contains("told to reload: read the log, the TLS files again"));
+    let told = || house.registry.log().contains("told to reload: read the log, the TLS files again").then_some(());
+    eventually("it is told", told);
 }
 
 #[test]
@@ -173,9 +180,13 @@ fn a_pair_that_does_not_match_keeps_the_old_one() {
     let mut stream = house.connect();
     stream.get("/v2/").expect(200);
     assert_eq!(stream.certificate(), before);
+    assert_eq!(house.number("cargohold_tls_certificate_load_failures_total"), Some(1));
+    assert_eq!(house.number("cargohold_tls_certificate_loads_total"), Some(1));
     let pair = house.authority.issue();
     pair.write(house.folder.path());
     eventually("the next is taken over", || (house.connect().certificate() == pair.der()).then_some(()));
+    eventually("it is counted", || house.number("cargohold_tls_certificate_loads_total").filter(|loads| *loads > 1));
+    assert!(house.number("cargohold_tls_certificate_not_after_seconds").is_some_and(|end| end > 1_700_000_000));
 }
 
 #[test]
