@@ -79,11 +79,17 @@ fn a_range_is_resident_up_to_its_first_cold_step() {
     if !evict(&file) {
         return;
     }
-    let file = CachedFile::new(Arc::new(file));
-    for offset in [1000, RUN] {
-        file.read_exact_at(&mut [0], offset).unwrap();
-    }
-    assert_eq!(file.resident_prefix(1000..1024 * 1024).unwrap(), 2 * RUN - 1000);
+    let file = Arc::new(file);
+    let found = || {
+        evict(&file);
+        let file = CachedFile::new(file.clone());
+        for offset in [1000, RUN] {
+            file.read_exact_at(&mut [0], offset).unwrap();
+        }
+        file.resident_prefix(1000..1024 * 1024).unwrap()
+    };
+    // The kernel keeps what it likes, and on a busy machine for another moment.
+    assert!((0..100).any(|_| found() == 2 * RUN - 1000), "{} at last", found());
 }
 
 #[test]
