@@ -43,7 +43,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::thread;
+use std::thread::{self, Scope};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
@@ -156,50 +156,86 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     let report = Report::default();
     report.end_what_hangs(Duration::from_mins(options.flow_minutes));
     let scratch = Scratch::new(options.keep)?;
+    // One round after the other: all of it at once is more than a small machine does within anybody's patience.
+    let all = Round { options, groups: &groups, scratch: &scratch, seed, report: &report };
     thread::scope(|threads| {
         if groups.contains(&Group::Metadata) {
             threads.spawn(|| metadata::flow(&scratch, &report));
         }
-        if let (true, Target::Program(program)) = (groups.contains(&Group::Durability), &target) {
-            threads.spawn(|| durability::flow(program, &scratch, &report));
-            threads.spawn(|| failing_database::flow(program, &scratch, &report));
-        }
-        if let (true, Target::Program(program)) = (groups.contains(&Group::Adopt), &target) {
-            threads.spawn(|| adopt::flow(program, &scratch, seed, &report));
-        }
-        if let (true, Target::Program(program)) = (groups.contains(&Group::Docs), &target) {
-            threads.spawn(|| docs::flow(program, &scratch, options.page.as_deref(), &report));
-        }
-        if let (true, Target::Program(program)) = (groups.contains(&Group::Packaging), &target) {
-            threads.spawn(|| packaging::flows(program, &scratch, &report));
-        }
-        if let (true, Target::Program(program)) = (groups.contains(&Group::Tls), &target) {
-            threads.spawn(|| tls::flow(program, &scratch, seed, &report));
-        }
-        if let (true, Target::Program(program)) = (groups.contains(&Group::Acme), &target) {
-            threads.spawn(|| acme::flow(program, &scratch, &report));
-        }
-        if let (true, Target::Program(program)) = (groups.contains(&Group::Proxies), &target) {
-            threads.spawn(|| proxies::flows(program, &scratch, seed, &report));
-        }
-        if let (true, Target::Program(program)) = (groups.contains(&Group::Notifications), &target) {
-            threads.spawn(|| notifications::flow(program, &scratch, &report));
-        }
-        if let (true, Target::Program(program)) = (groups.contains(&Group::FullDisk), &target) {
-            threads.spawn(|| full_disk::flow(program, &scratch, seed, &report));
-        }
-        if let (true, Target::Program(program)) = (groups.contains(&Group::Observability), &target) {
-            threads.spawn(|| observability::flow(program, &scratch, &report));
-        }
-        if let (true, Target::Program(program)) = (groups.contains(&Group::KillLoop), &target) {
-            threads.spawn(|| kill_loop::flow(program, &scratch, options.rounds, seed, &report));
+        if let Target::Program(program) = &target {
+            all.of_data(program, threads);
         }
         if groups.iter().any(|group| group.talks_to_the_server()) {
             run_clients(&target, &groups, &scratch, seed, &report);
         }
     });
+    if let Target::Program(program) = &target {
+        thread::scope(|threads| all.of_operators(program, threads));
+    }
     drop(scratch);
     Ok(if report.close() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// What flows of a server of their own are given.
+#[derive(Clone, Copy)]
+struct Round<'r> {
+    options: &'r Options,
+    groups: &'r BTreeSet<Group>,
+    scratch: &'r Scratch,
+    seed: u64,
+    report: &'r Report,
+}
+
+impl<'r> Round<'r> {
+    /// Starts those that look for what was lost.
+    fn of_data<'t>(self, program: &'t Path, threads: &'t Scope<'t, '_>)
+    where
+        'r: 't,
+    {
+        let Self { options, groups, scratch, seed, report } = self;
+        if groups.contains(&Group::Durability) {
+            threads.spawn(move || durability::flow(program, scratch, report));
+            threads.spawn(move || failing_database::flow(program, scratch, report));
+        }
+        if groups.contains(&Group::Adopt) {
+            threads.spawn(move || adopt::flow(program, scratch, seed, report));
+        }
+        if groups.contains(&Group::FullDisk) {
+            threads.spawn(move || full_disk::flow(program, scratch, seed, report));
+        }
+        if groups.contains(&Group::KillLoop) {
+            threads.spawn(move || kill_loop::flow(program, scratch, options.rounds, seed, report));
+        }
+    }
+
+    /// Starts those that set it up as operators do.
+    fn of_operators<'t>(self, program: &'t Path, threads: &'t Scope<'t, '_>)
+    where
+        'r: 't,
+    {
+        let Self { options, groups, scratch, seed, report } = self;
+        if groups.contains(&Group::Docs) {
+            threads.spawn(move || docs::flow(program, scratch, options.page.as_deref(), report));
+        }
+        if groups.contains(&Group::Packaging) {
+            threads.spawn(move || packaging::flows(program, scratch, report));
+        }
+        if groups.contains(&Group::Tls) {
+            threads.spawn(move || tls::flow(program, scratch, seed, report));
+        }
+        if groups.contains(&Group::Acme) {
+            threads.spawn(move || acme::flow(program, scratch, report));
+        }
+        if groups.contains(&Group::Proxies) {
+            threads.spawn(move || proxies::flows(program, scratch, seed, report));
+        }
+        if groups.contains(&Group::Notifications) {
+            threads.spawn(move || notifications::flow(program, scratch, report));
+        }
+        if groups.contains(&Group::Observability) {
+            threads.spawn(move || observability::flow(program, scratch, report));
+        }
+    }
 }
 
 /// What the flows are run against.

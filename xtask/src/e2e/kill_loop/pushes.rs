@@ -16,7 +16,7 @@ use crate::e2e::random::Random;
 use crate::e2e::registry::{Payload, Registry, RequestError};
 
 /// How often an image is pushed whose blobs the sweep takes before its manifest comes.
-pub(super) const TRIES: usize = 25;
+pub(super) const TRIES: usize = 200;
 
 /// One that talks to the server.
 #[derive(Clone, Copy, Debug)]
