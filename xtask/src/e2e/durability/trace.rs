@@ -125,7 +125,9 @@ impl Call {
 /// What a call did, if it succeeded and matters.
 fn deed(line: &str) -> Option<Deed> {
     let (name, rest) = line.split_once('(')?;
-    let (arguments, outcome) = rest.rsplit_once(") = ")?;
+    // strace aligns the outcomes of short lines, and lines are short where a call is resumed.
+    let (arguments, outcome) = rest.rsplit_once(" = ")?;
+    let arguments = arguments.trim_end().strip_suffix(')')?;
     if outcome.starts_with('-') {
         return None;
     }
@@ -185,7 +187,7 @@ mod tests {
         let text = "1  mkdir(\"/d\", 0700) = 0\n\
                     2  fsync(3</> <unfinished ...>\n\
                     1  pwrite64(9</d/up>, \"a\", 1, 0) = 1\n\
-                    2  <... fsync resumed>) = 0\n\
+                    2  <... fsync resumed>)              = 0\n\
                     1  fdatasync(9</d/up>) = 0\n";
         let trace = Trace::parse(text).unwrap();
         let [made, written, above, bytes] = trace.calls.as_slice() else { panic!("{trace:?}") };
