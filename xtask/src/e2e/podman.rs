@@ -1,6 +1,7 @@
 //! Flows with podman, as root and with storage of its own: what its users do, in both manifest families.
 
 use std::fs;
+use std::path::Path;
 
 use anyhow::{Context as _, Result, bail, ensure};
 
@@ -105,23 +106,28 @@ struct Podman {
     tool: Tool,
 }
 
+/// Podman with storage of its own in a folder, and the credentials in a file.
+pub(crate) fn engine(folder: &Path, credentials: &Path) -> Result<Tool> {
+    let podman = Tool::new(locate_or_say("podman")?)
+        .variable("REGISTRY_AUTH_FILE", credentials)
+        .argument("--root")
+        .argument(folder.join("storage"))
+        .argument("--runroot")
+        .argument(folder.join("run"))
+        .argument("--tmpdir")
+        .argument(folder.join("engine"))
+        // The driver that works everywhere and leaves no mounts.
+        .argument("--storage-driver=vfs")
+        // There may be no systemd to ask for a control group, nor a journal to tell of events.
+        .argument("--cgroup-manager=cgroupfs")
+        .argument("--events-backend=none");
+    Ok(podman)
+}
+
 impl Podman {
     fn new(setting: &Setting<'_>) -> Result<Self> {
         let folder = setting.scratch.folder("podman")?;
-        let tool = Tool::new(locate_or_say("podman")?)
-            .variable("REGISTRY_AUTH_FILE", setting.no_credentials()?)
-            .argument("--root")
-            .argument(folder.join("storage"))
-            .argument("--runroot")
-            .argument(folder.join("run"))
-            .argument("--tmpdir")
-            .argument(folder.join("engine"))
-            // The driver that works everywhere and leaves no mounts.
-            .argument("--storage-driver=vfs")
-            // There may be no systemd to ask for a control group, nor a journal to tell of events.
-            .argument("--cgroup-manager=cgroupfs")
-            .argument("--events-backend=none");
-        Ok(Self { tool })
+        Ok(Self { tool: engine(&folder, &setting.no_credentials()?)? })
     }
 
     /// Pushes and hands back the digest that podman tells.

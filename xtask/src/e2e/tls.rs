@@ -10,6 +10,7 @@ use super::authority::{Authority, Pair};
 use super::command::Tool;
 use super::flows::same;
 use super::images::{Images, blobs_of_layout};
+use super::podman::engine;
 use super::random::Random;
 use super::report::Report;
 use super::scratch::Scratch;
@@ -194,18 +195,7 @@ fn skopeo(house: &House) -> Result<()> {
 }
 
 fn podman(house: &House) -> Result<()> {
-    let folder = house.folder.join("podman");
-    let podman = Tool::new(locate_or_say("podman")?)
-        .variable("REGISTRY_AUTH_FILE", house.folder.join("nobody.json"))
-        .argument("--root")
-        .argument(folder.join("storage"))
-        .argument("--runroot")
-        .argument(folder.join("run"))
-        .argument("--tmpdir")
-        .argument(folder.join("engine"))
-        .argument("--storage-driver=vfs")
-        .argument("--cgroup-manager=cgroupfs")
-        .argument("--events-backend=none");
+    let podman = engine(&house.folder.join("podman"), &house.folder.join("nobody.json"))?;
     let (image, trusted) = (house.image("podman"), house.authority.certificates()?);
     podman.run(&["pull", &house.images.image.oci_name()])?;
     let id = podman.read(&["images", "--quiet", "--no-trunc"])?;

@@ -38,9 +38,6 @@ pub(crate) struct Size(pub(crate) RangeInclusive<usize>);
 /// A length of time as Go writes it: `90s`, `1h30m`.
 pub(crate) struct Period(pub(crate) RangeInclusive<Duration>);
 
-/// As a count, or no bound at all.
-pub(crate) struct Most(pub(crate) RangeInclusive<usize>);
-
 /// Yes or no.
 pub(crate) struct Flag;
 
@@ -62,7 +59,7 @@ pub(crate) struct UrlPath;
 /// Where a log goes.
 pub(crate) struct LogOutput;
 
-/// The path of a file, if one is named.
+/// The path of a file.
 pub(crate) struct File;
 
 /// What a type reads by itself; the rule, and what to do about what is none.
@@ -108,26 +105,6 @@ impl Form for Count {
 
     fn advice(&self) -> String {
         "Write it in digits alone".to_owned()
-    }
-}
-
-impl Form for Most {
-    type Value = Option<usize>;
-
-    fn read(&self, text: &str) -> Option<Option<usize>> {
-        Count(self.0.clone()).read(text).map(Some)
-    }
-
-    fn write(&self, value: &Option<usize>) -> Option<String> {
-        value.map(|value| value.to_string())
-    }
-
-    fn rule(&self) -> String {
-        Count(self.0.clone()).rule()
-    }
-
-    fn advice(&self) -> String {
-        Count(self.0.clone()).advice()
     }
 }
 
@@ -383,14 +360,14 @@ impl Form for Folder {
 }
 
 impl Form for File {
-    type Value = Option<PathBuf>;
+    type Value = PathBuf;
 
-    fn read(&self, text: &str) -> Option<Option<PathBuf>> {
-        (!text.is_empty()).then(|| Some(text.into()))
+    fn read(&self, text: &str) -> Option<PathBuf> {
+        (!text.is_empty()).then(|| text.into())
     }
 
-    fn write(&self, value: &Option<PathBuf>) -> Option<String> {
-        value.as_ref().map(|path| path.display().to_string())
+    fn write(&self, value: &PathBuf) -> Option<String> {
+        Some(value.display().to_string())
     }
 
     fn rule(&self) -> String {

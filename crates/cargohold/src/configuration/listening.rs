@@ -1,7 +1,5 @@
 //! How what is said about listening and about TLS is written, and what of it cannot be meant together.
 
-use std::path::PathBuf;
-
 use cargohold_http::tls::{CIPHER_SUITES, ClientAuth};
 
 use super::{
@@ -22,9 +20,6 @@ pub(crate) enum Net {
 /// Where to listen: an address, or the path of a socket.
 pub(crate) struct ListenOn;
 
-/// The path of a file, one of several.
-pub(crate) struct OneFile;
-
 /// The name of a host, as certificates have it.
 pub(crate) struct HostName;
 
@@ -36,9 +31,6 @@ pub(crate) struct DirectoryAddress;
 
 /// The name of a cipher suite.
 pub(crate) struct CipherSuite;
-
-/// What clients have to show, if something is said.
-pub(crate) struct ClientShows;
 
 impl Form for ListenOn {
     type Value = Place;
@@ -57,26 +49,6 @@ impl Form for ListenOn {
 
     fn advice(&self) -> String {
         Address.advice()
-    }
-}
-
-impl Form for OneFile {
-    type Value = PathBuf;
-
-    fn read(&self, text: &str) -> Option<PathBuf> {
-        (!text.is_empty()).then(|| text.into())
-    }
-
-    fn write(&self, value: &PathBuf) -> Option<String> {
-        Some(value.display().to_string())
-    }
-
-    fn rule(&self) -> String {
-        "the path of a file".to_owned()
-    }
-
-    fn advice(&self) -> String {
-        "Name a file".to_owned()
     }
 }
 
@@ -162,27 +134,6 @@ impl Form for CipherSuite {
 
     fn advice(&self) -> String {
         format!("Write it as Go has it, as in {}", CIPHER_SUITES[0])
-    }
-}
-
-impl Form for ClientShows {
-    type Value = Option<ClientAuth>;
-
-    fn read(&self, text: &str) -> Option<Option<ClientAuth>> {
-        ClientAuth::ALL.into_iter().find(|(name, _)| *name == text).map(|(_, mode)| Some(mode))
-    }
-
-    fn write(&self, value: &Option<ClientAuth>) -> Option<String> {
-        let named = ClientAuth::ALL.into_iter().find(|(_, mode)| Some(*mode) == *value);
-        named.map(|(name, _)| name.to_owned())
-    }
-
-    fn rule(&self) -> String {
-        ClientAuth::ALL.map(|(name, _)| format!("`{name}`")).join(" or ")
-    }
-
-    fn advice(&self) -> String {
-        format!("Write {}", self.rule())
     }
 }
 
@@ -307,14 +258,5 @@ mod tests {
         for text in ["", "*.example.com", "registry:5000", "a..b", "https://a.b", "ä.example"] {
             assert_eq!(HostName.read(text), None, "{text}");
         }
-    }
-
-    #[test]
-    fn the_modes_are_read_as_they_are_written() {
-        for (name, mode) in ClientAuth::ALL {
-            assert_eq!(ClientShows.read(name), Some(Some(mode)));
-            assert_eq!(ClientShows.write(&Some(mode)).as_deref(), Some(name));
-        }
-        assert_eq!(ClientShows.read("RequireAndVerifyClientCert"), None);
     }
 }

@@ -3,7 +3,7 @@
 use super::Setting;
 use crate::configuration::{
     Configuration,
-    form::{Choice, File, Words},
+    form::{Choice, File, Perhaps, Words},
     slot::Field,
 };
 
@@ -18,7 +18,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         key: "auth.htpasswd.path",
         about: "The file with those who may do everything: lines of `<user>:<hash>` as `htpasswd -B` makes them, hashed with bcrypt. \
                 It is read again when it changes.",
-        slot: &Field(File, |to: &mut Configuration| &mut to.auth.htpasswd),
+        slot: &Field(Perhaps(File), |to: &mut Configuration| &mut to.auth.htpasswd),
     },
     Setting {
         key: "auth.htpasswd.realm",

@@ -62,7 +62,7 @@ pub(super) const SETTINGS: &[Setting] = &[
 ];
 
 const FILE: &[Setting<FileCheck>] = &[
-    Setting { key: "file", about: "The file.", slot: &Field(File, |to: &mut FileCheck| &mut to.file) },
+    Setting { key: "file", about: "The file.", slot: &Field(Perhaps(File), |to: &mut FileCheck| &mut to.file) },
     Setting {
         key: "interval",
         about: "How often it is looked for.",

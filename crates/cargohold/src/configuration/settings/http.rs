@@ -2,7 +2,10 @@
 
 use std::marker::PhantomData;
 
-use cargohold_http::{BaseUrl, Prefix, ResponseHeaders, TrustedProxy, tls::TlsVersion};
+use cargohold_http::{
+    BaseUrl, Prefix, ResponseHeaders, TrustedProxy,
+    tls::{ClientAuth, TlsVersion},
+};
 use http::HeaderMap;
 
 use super::{HOUR, KIB, MIB, MINUTE, Setting, times};
@@ -10,7 +13,7 @@ use crate::configuration::{
     Configuration,
     document::Node,
     form::{Address, Choice, Count, File, Flag, Own, Perhaps, Period, Size, UrlPath},
-    listening::{CipherSuite, ClientShows, DirectoryAddress, HostName, ListenOn, Net, OneFile, Word},
+    listening::{CipherSuite, DirectoryAddress, HostName, ListenOn, Net, Word},
     problem::Findings,
     slot::{Field, Headers, Refused, Several, Slot},
     told::Told,
@@ -33,13 +36,13 @@ pub(super) const SETTINGS: &[Setting] = &[
         key: "http.tls.certificate",
         about: "The file with the certificate that is shown to clients, followed by those that lead from it to a root, in PEM. \
                 With it the registry speaks TLS and nothing else. It is read again when it changes, and on SIGHUP.",
-        slot: &Field(File, |to: &mut Configuration| &mut to.tls.certificate),
+        slot: &Field(Perhaps(File), |to: &mut Configuration| &mut to.tls.certificate),
     },
     Setting {
         key: "http.tls.key",
         about: "The file with the private key of `http.tls.certificate`, in PEM, without a password. A pair that does not match \
                 stops the start; later it changes nothing, and is told in the log.",
-        slot: &Field(File, |to: &mut Configuration| &mut to.tls.key),
+        slot: &Field(Perhaps(File), |to: &mut Configuration| &mut to.tls.key),
     },
     Setting {
         key: "http.tls.minimumtls",
@@ -59,13 +62,13 @@ pub(super) const SETTINGS: &[Setting] = &[
         key: "http.tls.clientcas",
         about: "Files with certificates, in PEM, of those who sign the certificates of clients. With them every client has to show \
                 one, unless `http.tls.clientauth` says otherwise.",
-        slot: &Several(OneFile, |to: &mut Configuration| &mut to.tls.client_cas),
+        slot: &Several(File, |to: &mut Configuration| &mut to.tls.client_cas),
     },
     Setting {
         key: "http.tls.clientauth",
         about: "What clients have to show: nothing (`request-client-cert`), any certificate, one of `http.tls.clientcas` if they \
                 show one, or one of these in any case, which is what `http.tls.clientcas` alone means.",
-        slot: &Field(ClientShows, |to: &mut Configuration| &mut to.tls.client_auth),
+        slot: &Field(Perhaps(Choice(&ClientAuth::ALL)), |to: &mut Configuration| &mut to.tls.client_auth),
     },
     Setting {
         key: "http.tls.letsencrypt.hosts",
@@ -86,7 +89,7 @@ pub(super) const SETTINGS: &[Setting] = &[
     Setting {
         key: "http.tls.letsencrypt.directoryca",
         about: "A file with the certificate, in PEM, of who signs the authority's own, if this machine does not trust it.",
-        slot: &Field(File, |to: &mut Configuration| &mut to.acme.directory_ca),
+        slot: &Field(Perhaps(File), |to: &mut Configuration| &mut to.acme.directory_ca),
     },
     Setting {
         key: "http.tls.letsencrypt.httpaddr",
@@ -102,7 +105,7 @@ pub(super) const SETTINGS: &[Setting] = &[
     Setting {
         key: "http.tls.letsencrypt.cachefile",
         about: "Has no effect: accounts and certificates are kept in the database.",
-        slot: &Field(File, |to: &mut Configuration| &mut to.acme.cache_file),
+        slot: &Field(Perhaps(File), |to: &mut Configuration| &mut to.acme.cache_file),
     },
     Setting {
         key: "http.http2.disabled",

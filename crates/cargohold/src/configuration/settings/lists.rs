@@ -3,7 +3,7 @@
 use super::Setting;
 use crate::configuration::{
     Configuration,
-    form::{Count, Most},
+    form::{Count, Perhaps},
     slot::Field,
 };
 
@@ -17,6 +17,6 @@ pub(super) const SETTINGS: &[Setting] = &[
         key: "tags.maxtags",
         about: "The most tags on a page, whatever `n` a client asks for, and where it asks for none. Without it a client gets as many \
                 as it asks for, and all where it does not say.",
-        slot: &Field(Most(1..=1_000_000), |to: &mut Configuration| &mut to.pages.tags),
+        slot: &Field(Perhaps(Count(1..=1_000_000)), |to: &mut Configuration| &mut to.pages.tags),
     },
 ];

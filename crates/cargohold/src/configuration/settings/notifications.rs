@@ -6,7 +6,7 @@ use super::{HOUR, Setting, times};
 use crate::{
     configuration::{
         Configuration,
-        form::{Choice, Count, Flag, Most, Perhaps, Period, WebAddress, Words},
+        form::{Choice, Count, Flag, Perhaps, Period, WebAddress, Words},
         slot::{Field, Headers, Hidden, Records, Several},
     },
     notifications::EndpointSettings,
@@ -100,6 +100,6 @@ const ENDPOINT: &[Setting<EndpointSettings>] = &[
         key: "maxattempts",
         about: "How often an event is tried before the next one has its turn; `cargohold notifications redeliver` tries it again. \
                 Without it an event is tried until it is taken, and those behind it wait.",
-        slot: &Field(Most(1..=1_000_000), |to: &mut EndpointSettings| &mut to.told.most_attempts),
+        slot: &Field(Perhaps(Count(1..=1_000_000)), |to: &mut EndpointSettings| &mut to.told.most_attempts),
     },
 ];
