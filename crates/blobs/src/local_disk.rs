@@ -85,7 +85,7 @@ impl LocalDisk {
 
     /// Moves the staged file of an upload to `to`, durably. A file is never replaced.
     ///
-    /// The claim is one that a writer gave back after its last [`sync`](crate::UploadWriter::sync), or it is
+    /// The claim is one that a writer gave back after its last sync, or it is
     /// [`Error::Unsynced`]. Fails with [`Error::Occupied`] if a file is in the way, [`Error::NotFound`] if nothing is staged and
     /// [`Error::Stopped`] if a newer claimant came; after any of these the file is where it was. After another error it is at
     /// either place. Once begun it is carried out, even if the future is dropped.

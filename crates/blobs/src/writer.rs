@@ -119,6 +119,21 @@ impl UploadWriter {
         if staged.changed || staged.new || !self.gathered.is_empty() {
             self.submit(Staged::write_and_sync);
         }
+        self.synced().await
+    }
+
+    /// As [`sync`](Self::sync), for bytes that are published next: that they are found where they are staged is not waited for.
+    /// Nobody may be told that they were received before they are in their place.
+    pub async fn sync_to_publish(&mut self) -> Result<Synced, Error> {
+        self.go_on()?;
+        let staged = self.settle().await?;
+        if staged.changed || !self.gathered.is_empty() {
+            self.submit(Staged::write_and_sync_bytes);
+        }
+        self.synced().await
+    }
+
+    async fn synced(&mut self) -> Result<Synced, Error> {
         let staged = self.settle().await?;
         let synced = Synced { received: staged.written, hash: staged.hash.clone() };
         self.claim.synced = true;
@@ -235,12 +250,17 @@ impl Staged {
         Ok(())
     }
 
-    fn write_and_sync(&mut self, batch: Vec<u8>) -> Result<(), Failure> {
+    fn write_and_sync_bytes(&mut self, batch: Vec<u8>) -> Result<(), Failure> {
         self.write(batch)?;
         if self.changed {
             file_system::sync_data(&self.file, &self.disk.path(&self.key))?;
             self.changed = false;
         }
+        Ok(())
+    }
+
+    fn write_and_sync(&mut self, batch: Vec<u8>) -> Result<(), Failure> {
+        self.write_and_sync_bytes(batch)?;
         if self.new {
             let folder = self.disk.root().join(UPLOADS);
             file_system::sync_folder(&file_system::open_folder(&folder)?, &folder)?;

@@ -29,6 +29,10 @@ pub(crate) mod sealed {
         /// What the caller learns once it is durable.
         type Output: Send + 'static;
 
+        /// Whether the caller is answered only once the disk has it. What no client is told of and what nobody misses who reads
+        /// the facts after a power loss need not wait for that: the next commit that does takes it along.
+        const AWAITS_DISK: bool = true;
+
         /// Runs the statements. The future never waits for anything but the database.
         fn run(&self, tx: &mut Tx<'_>) -> impl Future<Output = Result<Self::Output, Error>> + Send;
     }

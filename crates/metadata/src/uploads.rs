@@ -182,6 +182,9 @@ pub struct ClaimUpload {
 impl Run for ClaimUpload {
     type Output = Option<Epoch>;
 
+    /// Whoever a power loss makes forget who wrote has also ended the one who did.
+    const AWAITS_DISK: bool = false;
+
     async fn run(&self, tx: &mut Tx<'_>) -> Result<Option<Epoch>, Error> {
         let upload = self.upload.to_string();
         let claim = [self.now.into(), upload.as_str().into(), blobs::length(self.received)?];

@@ -40,6 +40,7 @@ pub(crate) fn flow(program: &Path, scratch: &Scratch, report: &Report) {
             everything_is_synced(&trace, answer)?;
             the_commit_comes_last(&trace, answer)?;
         }
+        nobody_waits_for_more_than_it_needs(&trace, &answers)?;
         let blobs: Vec<&Call> = trace.moves().collect();
         ensure!(blobs.len() == 2, "{} blobs were moved to their places, not 2", blobs.len());
         for (blob, answer) in blobs.iter().zip(&answers) {
@@ -133,6 +134,18 @@ fn a_blob_is_placed_in_order(trace: &Trace, blob: &Call, answer: &Call) -> Resul
     }
     let placed = trace.syncs(&above(to)).any(|sync| sync.begins_after(blob) && sync.ends_before(commit));
     ensure!(placed, "committed before the move was synced\n  {}\n  {}", blob.line, commit.line);
+    Ok(())
+}
+
+/// The log is synced for the session, for the chunk that was acknowledged, for the place of the blob and for the blob, and for
+/// nothing that no client is told of. The server's own work may come in between once.
+fn nobody_waits_for_more_than_it_needs(trace: &Trace, answers: &[Call]) -> Result<()> {
+    let [whole, chunked, ..] = answers else { anyhow::bail!("{} answers", answers.len()) };
+    let since = |call: &&Call| call.begins_after(whole);
+    let syncs =
+        trace.before(chunked).filter(since).filter(|call| matches!(&call.deed, Deed::Sync(file) if trace.is_log(file)));
+    let syncs = syncs.count();
+    ensure!((4..=5).contains(&syncs), "the log was synced {syncs} times for a blob that came in chunks, not 4 times");
     Ok(())
 }
 

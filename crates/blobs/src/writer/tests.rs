@@ -93,6 +93,21 @@ async fn the_bytes_are_synced_before_the_entry_and_only_what_changed() {
     );
 }
 
+#[tokio::test]
+async fn what_is_published_next_is_synced_without_its_entry() {
+    let store = Store::new();
+    let mut writer = store.new_writer(id(1)).await;
+    let watch = watch::record(store.root());
+    write(&mut writer, b"whole").await;
+    writer.sync_to_publish().await.unwrap();
+    writer.sync_to_publish().await.unwrap();
+    let file = staging().as_str().to_owned();
+    assert_eq!(watch.calls(), [(Call::Write, file.clone()), (Call::SyncData, file)]);
+    // If it is not published after all, the entry is still owed.
+    writer.sync().await.unwrap();
+    assert_eq!(watch.calls().last(), Some(&(Call::SyncFolder, UPLOADS.to_owned())));
+}
+
 /// A file that was made by a writer which never came to its sync may have no entry on the disk.
 #[tokio::test]
 async fn until_something_was_acknowledged_the_entry_is_synced_again() {

@@ -1,7 +1,8 @@
 //! The one writer: a thread that owns the write connection and commits in groups.
 //!
 //! Whatever waits when a commit ends shares the next one, a savepoint each, so that one sync makes all of them durable; every
-//! answer is sent after that commit. A transaction that fails is undone alone.
+//! answer is sent after that commit. A commit that nobody in it awaits the disk for has no sync of its own. A transaction that
+//! fails is undone alone.
 
 use std::{
     future::Future,
@@ -50,8 +51,8 @@ impl Writer {
         std::thread::Builder::new()
             .name("metadata-writer".to_owned())
             .spawn(move || {
-                let thread =
-                    AssertUnwindSafe(|| WriterThread { connection, ids: Ids::none(), metrics: counted }.run(orders));
+                let thread = WriterThread { connection, syncs: true, ids: Ids::none(), metrics: counted };
+                let thread = AssertUnwindSafe(|| thread.run(orders));
                 if catch_unwind(thread).is_err() {
                     stop("the thread that writes facts panicked");
                 }
@@ -88,6 +89,8 @@ impl Writer {
 trait Job: Send {
     /// Runs the statements; keeps the outcome for the answer. True if they are to be kept.
     fn run(&mut self, tx: &mut Tx<'_>) -> bool;
+    /// Whether it is answered only once the disk has it.
+    fn awaits_disk(&self) -> bool;
     /// Why everything was rolled back, if this one's statements met the reason.
     fn failure(&self) -> Error;
     /// Answers the caller, after the commit.
@@ -97,7 +100,7 @@ trait Job: Send {
 /// How a commit ended.
 #[derive(Clone, Copy, Debug)]
 enum Commit {
-    Durable,
+    Done,
     NoSpace,
     Failed,
 }
@@ -116,6 +119,10 @@ impl<T: Transaction> Job for Pending<T> {
         keep
     }
 
+    fn awaits_disk(&self) -> bool {
+        T::AWAITS_DISK
+    }
+
     fn failure(&self) -> Error {
         match self.output {
             Some(Err(Error::NoSpace)) => Error::NoSpace,
@@ -126,7 +133,7 @@ impl<T: Transaction> Job for Pending<T> {
     fn answer(self: Box<Self>, commit: Commit) {
         let output = match (commit, self.output) {
             (_, Some(Err(error))) => Err(error),
-            (Commit::Durable, Some(Ok(output))) => Ok(output),
+            (Commit::Done, Some(Ok(output))) => Ok(output),
             (Commit::NoSpace, _) => Err(Error::NoSpace),
             // The engine's own reason was logged where it was met.
             (Commit::Failed, _) | (_, None) => Err(Error::NotCommitted),
@@ -146,6 +153,8 @@ fn now<F: Future>(future: F) -> F::Output {
 
 struct WriterThread {
     connection: rusqlite::Connection,
+    /// Whether its commits sync the log.
+    syncs: bool,
     ids: Ids,
     metrics: Arc<WriterMetrics>,
 }
@@ -201,7 +210,7 @@ impl WriterThread {
         let Err(error) = result else {
             self.metrics.sizes.observe(u32::try_from(group.len()).unwrap_or(u32::MAX));
             self.metrics.durations.observe_time(began.elapsed());
-            return Commit::Durable;
+            return Commit::Done;
         };
         self.metrics.failures.increment();
         stop_if_a_sync_failed(&error);
@@ -216,7 +225,21 @@ impl WriterThread {
         if matches!(error, Error::NoSpace) { Commit::NoSpace } else { Commit::Failed }
     }
 
+    /// Has the next commits sync the log, or leave it to a later one that does (SQLite, "PRAGMA synchronous").
+    fn sync_commits(&mut self, syncs: bool) -> Result<(), Error> {
+        if self.syncs != syncs {
+            self.connection.execute_batch(if syncs {
+                "pragma synchronous = full"
+            } else {
+                "pragma synchronous = normal"
+            })?;
+            self.syncs = syncs;
+        }
+        Ok(())
+    }
+
     fn run_group(&mut self, group: &mut [Box<dyn Job>]) -> Result<(), Error> {
+        self.sync_commits(group.iter().any(|job| job.awaits_disk()))?;
         self.connection.execute_batch("begin immediate")?;
         for job in group {
             now(self.ids.reserve(&mut Connection::new(&mut self.connection)))?;

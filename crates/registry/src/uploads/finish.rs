@@ -133,7 +133,7 @@ impl Registry {
 
     /// Syncs what was received and compares the digest over all of it with the one that the client named.
     async fn verify(&self, mut session: Session, named: Digest) -> Result<Verified, Error> {
-        let synced = match session.writer.sync().await {
+        let synced = match session.writer.sync_to_publish().await {
             Ok(synced) => synced,
             Err(error) => return Err(self.discard_if_unwritten(session, error.into()).await),
         };
