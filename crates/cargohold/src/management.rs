@@ -16,7 +16,7 @@ use tokio::net::UnixStream;
 use crate::{
     configuration::Configuration,
     data_folder::{self, DataFolder},
-    inherited_data, management_socket, open,
+    inherited_data, management_socket, notifications, open,
     serve::machine_name,
 };
 
@@ -42,7 +42,8 @@ impl Operator {
             Err(error) if is_nobody(&error) => {
                 let folder = DataFolder::claim(root)?;
                 let registry = open::open(&folder, configuration).await?;
-                configuration.notifications.set_up(&registry, machine_name()).await?;
+                let notifications = configuration.notifications.written_down();
+                notifications::begin(&notifications, &registry, machine_name()).await?;
                 Way::Stopped(Box::new(Management::new(registry, Gate::this_machine())), folder)
             }
             Err(error) => {
@@ -64,6 +65,11 @@ impl Operator {
                 Err(anyhow!(error).context(format!("cannot reach the server whose data is in {}", root.display())))
             }
         }
+    }
+
+    /// Whether a server runs.
+    pub(crate) fn is_served(&self) -> bool {
+        matches!(self.way, Way::Running(_))
     }
 
     /// Asks for something; answers what came back, or says why it was refused.

@@ -8,7 +8,7 @@ mod signature;
 use std::{collections::BTreeSet, time::Duration};
 
 use anyhow::Context;
-use cargohold_registry::{Action, Courier, Endpoint, Notifications, Registry, Source};
+use cargohold_registry::{Action, Addressee, Courier, Endpoint, Notifications, Registry, Source};
 use reqwest::{Url, header::HeaderMap};
 use uuid::Uuid;
 
@@ -41,6 +41,10 @@ pub(crate) struct EndpointSettings {
     /// Signs what is sent.
     pub(crate) secret: Option<String>,
 }
+
+/// Who brings events to the endpoints: the same as long as the configuration says the same of how they are sent.
+#[derive(Default)]
+pub(crate) struct Couriers(Vec<(EndpointSettings, Courier)>);
 
 /// What is wrong with an endpoint.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -92,6 +96,12 @@ impl EndpointSettings {
         endpoint
     }
 
+    /// Whether what is sent to one is sent to the other, in the same way.
+    fn is_sent_as(&self, other: &Self) -> bool {
+        let way = |of: &Self| (of.told.name.clone(), of.url.clone(), of.timeout, of.secret.clone());
+        way(self) == way(other) && self.headers == other.headers
+    }
+
     fn secret(&self) -> Option<Secret> {
         self.secret.as_deref().map(Secret::new)
     }
@@ -124,18 +134,16 @@ impl NotificationSettings {
         Ok(())
     }
 
-    /// Has a registry write down what its endpoints are to be told. `address` is what they know this process by.
-    pub(crate) async fn set_up(&self, registry: &Registry, address: String) -> anyhow::Result<()> {
-        let endpoints = self.endpoints.iter().map(EndpointSettings::endpoint).collect();
-        let notifications = Notifications { endpoints, include_references: self.include_references };
-        let source = Source { address, instance: Uuid::now_v7().to_string() };
-        let random = || getrandom::u64().unwrap_or_default();
-        registry.set_notifications(&notifications, source, random).await.context("notifications.endpoints")
+    /// Who is told, where nothing is delivered: it is only written down.
+    pub(crate) fn written_down(&self) -> Notifications {
+        self.told_by(self.endpoints.iter().map(|_| courier::nobody()))
     }
 
-    /// Who brings events to the endpoints.
-    pub(crate) fn courier(&self) -> anyhow::Result<Courier> {
-        courier::courier(&self.endpoints)
+    fn told_by(&self, couriers: impl Iterator<Item = Courier>) -> Notifications {
+        let addressee =
+            |(settings, courier): (&EndpointSettings, _)| Addressee { endpoint: settings.endpoint(), courier };
+        let endpoints = self.endpoints.iter().zip(couriers).map(addressee).collect();
+        Notifications { endpoints, include_references: self.include_references }
     }
 
     /// Who is told, in words.
@@ -151,4 +159,23 @@ impl NotificationSettings {
             .collect();
         if told.is_empty() { "go to nobody".to_owned() } else { format!("go to {}", told.join("; ")) }
     }
+}
+
+impl Couriers {
+    /// Who is told, and by whom.
+    pub(crate) fn told(&mut self, settings: &NotificationSettings) -> anyhow::Result<Notifications> {
+        let courier = |endpoint: &EndpointSettings| match self.0.iter().find(|(known, _)| known.is_sent_as(endpoint)) {
+            Some((_, courier)) => Ok((endpoint.clone(), courier.clone())),
+            None => courier::courier(endpoint).map(|courier| (endpoint.clone(), courier)),
+        };
+        self.0 = settings.endpoints.iter().map(courier).collect::<anyhow::Result<_>>()?;
+        Ok(settings.told_by(self.0.iter().map(|(_, courier)| courier.clone())))
+    }
+}
+
+/// Has a registry write down what its endpoints are to be told. `address` is what they know this process by.
+pub(crate) async fn begin(notifications: &Notifications, registry: &Registry, address: String) -> anyhow::Result<()> {
+    let source = Source { address, instance: Uuid::now_v7().to_string() };
+    let random = || getrandom::u64().unwrap_or_default();
+    registry.set_notifications(notifications, source, random).await.context("notifications.endpoints")
 }

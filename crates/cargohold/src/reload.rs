@@ -1,5 +1,9 @@
 //! `SIGHUP`: what can be read again is, while everything goes on.
 
+mod settings;
+
+pub(crate) use settings::Said;
+
 use std::sync::Arc;
 
 use cargohold_http::{Tls, tls::Reload};

@@ -4,7 +4,7 @@ use std::{
     ffi::OsString,
     io::{self, Write},
     path::Path,
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     time::SystemTime,
 };
 
@@ -34,8 +34,9 @@ use crate::{
     logging::Logs,
     management_socket,
     metrics::Metrics,
+    notifications::{self, Couriers},
     open,
-    reload::Reloading,
+    reload::{Reloading, Said},
     service_manager,
     traces::Exporting,
 };
@@ -48,7 +49,7 @@ pub(crate) fn run(
     file: Option<&Path>,
     environment: impl IntoIterator<Item = (OsString, OsString)>,
 ) -> anyhow::Result<()> {
-    let configuration = Configuration::load(file, environment)?;
+    let (configuration, said) = Said::load(file, environment)?;
     let (traces, complaint) = match Exporting::begin() {
         Ok(traces) => (traces, None),
         Err(error) => (None, Some(error)),
@@ -57,7 +58,7 @@ pub(crate) fn run(
     if let Some(complaint) = complaint {
         tracing::warn!("{complaint}");
     }
-    let ended = serve_logged(configuration, &logs, traces.clone());
+    let ended = serve_logged((configuration, said), &logs, traces.clone());
     if let Some(traces) = traces {
         traces.end();
     }
@@ -65,7 +66,11 @@ pub(crate) fn run(
     ended
 }
 
-fn serve_logged(mut configuration: Configuration, logs: &Logs, traces: Option<Exporting>) -> anyhow::Result<()> {
+fn serve_logged(
+    (mut configuration, said): (Configuration, Said),
+    logs: &Logs,
+    traces: Option<Exporting>,
+) -> anyhow::Result<()> {
     let other = inherited_data::make_way(&mut configuration);
     for warning in &configuration.warnings {
         tracing::warn!("{warning}");
@@ -81,7 +86,7 @@ fn serve_logged(mut configuration: Configuration, logs: &Logs, traces: Option<Ex
     if let Some(other) = other {
         runtime.block_on(inherited_data::adopt_once(&other, &folder, &configuration))?;
     }
-    runtime.block_on(serve((entrance, debug), configuration, gate, &folder, (logs, traces)))
+    runtime.block_on(serve((entrance, debug), (configuration, said), gate, &folder, (logs, traces)))
 }
 
 /// Each connection and each blob under way is an open file, and the usual limit is a relic: it is raised as far as it may be.
@@ -108,7 +113,7 @@ fn bound_connections(server: &mut ServerOptions) {
 
 async fn serve(
     (mut entrance, debug_listener): (Entrance, Option<TcpListener>),
-    configuration: Configuration,
+    (configuration, said): (Configuration, Said),
     gate: Gate,
     folder: &DataFolder,
     (logs, traces): (&Logs, Option<Exporting>),
@@ -136,15 +141,20 @@ async fn serve(
     })?;
     // From the banner on a signal is a request to stop in order.
     let stop = stop_asked_for(logs.clone())?;
+    let mut couriers = Couriers::default();
+    let told = couriers.told(&notifications)?;
     let mut beside = JoinSet::new();
-    beside.spawn(reloading(&entrance, &gate, logs).on_signal()?);
+    let reloading = reloading(&entrance, &gate, logs).and("the endpoints", {
+        let (registry, couriers) = (registry.clone(), Mutex::new(couriers));
+        move || said.read_again(&registry, &mut couriers.lock().unwrap_or_else(PoisonError::into_inner))
+    });
+    beside.spawn(reloading.on_signal()?);
     if let Some(tls) = &entrance.tls {
         tls.count_in(metrics.http.clone());
     }
     keep_certificates(&mut entrance, acme, facts, &mut beside).await?;
     let machine = machine_name();
-    notifications.set_up(&registry, entrance.place.on(&machine)).await?;
-    let courier = notifications.courier()?;
+    notifications::begin(&told, &registry, entrance.place.on(&machine)).await?;
     announce(&Banner {
         place: &entrance.place,
         tls: entrance.tls.is_some(),
@@ -159,7 +169,7 @@ async fn serve(
     });
     let mut notifying = tokio::spawn({
         let registry = registry.clone();
-        async move { registry.notify_forever(courier).await }
+        async move { registry.notify_forever().await }
     });
     let health = Health::default();
     let watching = health::watch(&health, &registry, checks);

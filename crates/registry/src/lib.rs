@@ -35,10 +35,7 @@ mod undelete;
 mod uploads;
 mod validation;
 
-use std::{
-    sync::{Arc, OnceLock},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use cargohold_metadata::Metadata;
 pub use cargohold_metadata::{CandidateStatus, Count, Grace, Reason, SweepStatus, Timestamp, Undeleted};
@@ -53,8 +50,8 @@ pub use error::{Error, Part};
 pub use export::{ExportFolder, Exported, Exporting};
 pub use list_referrers::{Place, Referrer};
 pub use notifications::{
-    Action, Courier, Endpoint, EndpointState, EndpointStatus, FailedEvent, Notifications, Origin, Parcel, Pulled,
-    Redelivery, Sent, Source,
+    Action, Addressee, Courier, Endpoint, EndpointState, EndpointStatus, FailedEvent, Notifications, Origin, Parcel,
+    Pulled, Redelivery, Sent, Source,
 };
 pub use overview::{Data, Overview, ScrubState};
 pub use pull_blob::BlobHead;
@@ -107,7 +104,7 @@ struct Parts {
     environment: Environment,
     discards: Notify,
     sweeps: Notify,
-    notifier: OnceLock<notifications::Notifier>,
+    notifying: notifications::Notifying,
     metrics: metrics::RegistryMetrics,
     /// How much there is, as it was last counted.
     counted: watch::Sender<Option<Data>>,
@@ -134,7 +131,7 @@ impl Registry {
             environment,
             discards,
             sweeps,
-            notifier: OnceLock::new(),
+            notifying: notifications::Notifying::default(),
             metrics,
             counted,
         };

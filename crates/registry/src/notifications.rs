@@ -5,9 +5,11 @@
 //! endpoint is, it holds neither a request nor another endpoint; what waits for it is bounded, and what is beyond that is dropped,
 //! the oldest first.
 //!
-//! How an event reaches its endpoint is the business of whoever is handed to [`Registry::notify_forever`].
+//! How an event reaches its endpoint is the business of the endpoint's [`Courier`]. Whom is told can change while a registry runs:
+//! what waits for an endpoint whose settings change stays, and what waits for one that is not named any more is dropped.
 
 mod bound;
+mod change;
 mod deliver;
 mod event;
 mod herald;
@@ -26,23 +28,32 @@ use std::{
 };
 
 use bytes::Bytes;
-use cargohold_metadata::{EndpointId, EnsureEndpoint, EventId, Timestamp};
-use tokio::sync::Notify;
+use cargohold_metadata::{EndpointId, EventId, Timestamp};
+use tokio::sync::{Notify, watch};
 
 pub use event::{Action, Source};
 pub use origin::Origin;
 pub use pulls::Pulled;
 pub use status::{EndpointState, EndpointStatus, FailedEvent, Redelivery};
 
-use crate::{Error, Registry};
+use crate::Registry;
 
 /// What is told, and to whom.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct Notifications {
     /// Whom. Their names differ.
-    pub endpoints: Vec<Endpoint>,
+    pub endpoints: Vec<Addressee>,
     /// Whether an event about a manifest names what it refers to.
     pub include_references: bool,
+}
+
+/// Somebody who is told, and by whom.
+#[derive(Clone)]
+pub struct Addressee {
+    /// What it is told, and when.
+    pub endpoint: Endpoint,
+    /// Brings it there. Another one means that the endpoint is somewhere else, or is spoken to in another way.
+    pub courier: Courier,
 }
 
 /// Somebody who is told.
@@ -84,8 +95,6 @@ impl Default for Endpoint {
 /// An event on its way to an endpoint.
 #[derive(Clone, Debug)]
 pub struct Parcel {
-    /// Which of [`Notifications::endpoints`].
-    pub endpoint: usize,
     /// What receivers know the event by.
     pub id: String,
     /// The envelope, in JSON.
@@ -111,22 +120,32 @@ pub enum Sent {
 /// Brings parcels to endpoints. It has to come to an end by itself.
 pub type Courier = Arc<dyn Fn(Parcel) -> Pin<Box<dyn Future<Output = Sent> + Send>> + Send + Sync>;
 
+/// Whom a registry tells, and whom it is to tell.
+#[derive(Debug, Default)]
+pub(crate) struct Notifying {
+    /// None before anybody has said so.
+    current: watch::Sender<Option<Arc<Notifier>>>,
+    /// What is to come in its place.
+    wanted: watch::Sender<Option<Notifications>>,
+}
+
 /// What a running registry knows of whom it tells.
 pub(crate) struct Notifier {
     source: Source,
     include_references: bool,
-    endpoints: Vec<Live>,
+    endpoints: Vec<Arc<Live>>,
     /// Spreads what would otherwise happen at the same time.
     random: fn() -> u64,
 }
 
 /// An endpoint and how it is doing.
 pub(crate) struct Live {
-    place: usize,
     id: EndpointId,
-    settings: Endpoint,
-    /// The newest event of before the start.
+    name: String,
+    /// The newest event of before it was told of any.
     newest: EventId,
+    /// Its settings, which may change.
+    addressee: watch::Sender<Arc<Addressee>>,
     /// There may be something to deliver.
     work: Notify,
     /// More may wait for it than is allowed.
@@ -151,49 +170,27 @@ pub(crate) struct Progress {
     delivered: u64,
     /// Since the start.
     failed: u64,
+    /// Since the start.
+    given_up: u64,
+    /// Since the start.
+    dropped: u64,
     pulls: VecDeque<Arc<pulls::Pull>>,
     /// Since the start.
     pulls_lost: u64,
 }
 
 impl Registry {
-    /// Tells endpoints of what happens from now on. `source` is what they know this process by. It is called once, before the
-    /// first request.
-    pub async fn set_notifications(
-        &self,
-        notifications: &Notifications,
-        source: Source,
-        random: fn() -> u64,
-    ) -> Result<(), Error> {
-        let mut endpoints = Vec::new();
-        let newest = self.0.metadata.newest_event().await?;
-        for (place, settings) in notifications.endpoints.iter().enumerate() {
-            let id = self.0.metadata.run(EnsureEndpoint { name: settings.name.clone() }).await?;
-            endpoints.push(Live {
-                place,
-                id,
-                settings: settings.clone(),
-                newest,
-                work: Notify::new(),
-                grown: Notify::new(),
-                progress: Mutex::default(),
-            });
-        }
-        let include_references = notifications.include_references;
-        self.0.notifier.set(Notifier { source, include_references, endpoints, random }).ok();
-        Ok(())
-    }
-
     /// Whether anybody wants to know of requests that change something (`writes`), or of those that do not.
     pub fn notifies(&self, writes: bool) -> bool {
-        let is_wanted = |live: &Live| {
-            if writes { !live.settings.disabled } else { live.settings.wants(Action::Pull, None) }
+        let is_wanted = |live: &Arc<Live>| {
+            let addressee = live.addressee.borrow();
+            if writes { !addressee.endpoint.disabled } else { addressee.endpoint.wants(Action::Pull, None) }
         };
         self.notifier().is_some_and(|notifier| notifier.endpoints.iter().any(is_wanted))
     }
 
-    fn notifier(&self) -> Option<&Notifier> {
-        self.0.notifier.get()
+    fn notifier(&self) -> Option<Arc<Notifier>> {
+        self.0.notifying.current.borrow().clone()
     }
 }
 
@@ -204,7 +201,27 @@ impl Endpoint {
     }
 }
 
+impl Addressee {
+    /// Whether what is on its way to the other one may go on to this one.
+    fn is_reached_as(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.courier, &other.courier) && self.endpoint.disabled == other.endpoint.disabled
+    }
+}
+
 impl Live {
+    fn addressee(&self) -> Arc<Addressee> {
+        self.addressee.borrow().clone()
+    }
+
+    fn wants(&self, action: Action, media_type: Option<&str>) -> bool {
+        self.addressee.borrow().endpoint.wants(action, media_type)
+    }
+
+    /// The most that may wait for it.
+    fn most(&self) -> usize {
+        self.addressee.borrow().endpoint.most_pending
+    }
+
     fn progress(&self) -> MutexGuard<'_, Progress> {
         // Nothing that is done while it is held can break off half-way.
         self.progress.lock().unwrap_or_else(PoisonError::into_inner)
@@ -212,9 +229,10 @@ impl Live {
 
     /// So many rows more wait for it.
     fn grow(&self, rows: usize) {
+        let most = self.most();
         let mut progress = self.progress();
         progress.rows = progress.rows.saturating_add_unsigned(rows as u64);
-        let too_many = progress.excess(self.settings.most_pending) > 0;
+        let too_many = progress.excess(most) > 0;
         drop(progress);
         self.work.notify_one();
         if too_many {
@@ -239,6 +257,12 @@ impl Progress {
 
 impl fmt::Debug for Notifier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.endpoints.iter().map(|live| &live.settings.name)).finish()
+        f.debug_list().entries(self.endpoints.iter().map(|live| &live.name)).finish()
+    }
+}
+
+impl fmt::Debug for Addressee {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.endpoint.fmt(f)
     }
 }

@@ -30,7 +30,7 @@ pub(crate) enum NotificationsCommand {
     /// Try now what could not be delivered
     ///
     /// The endpoints do not wait for their next try, one that answered that it is gone (410) is tried again, and so is what was
-    /// given up.
+    /// given up. If no server runs, the next one that starts does so.
     #[command(after_help = "Examples:
   cargohold notifications redeliver
   cargohold notifications redeliver --endpoint hook
@@ -92,20 +92,24 @@ pub(crate) fn run(command: &NotificationsCommand) -> anyhow::Result<()> {
         }
     };
     let configuration = management::configuration(how.config.as_deref())?;
-    let ask = async { Operator::reach(&configuration).await?.ask(method, &path, body.as_ref()).await };
-    let answer = management::run(ask)?;
-    show::line(&if how.json { serde_json::to_string_pretty(&answer)? } else { told(command, &answer) });
+    let ask = async {
+        let operator = Operator::reach(&configuration).await?;
+        let when = if operator.is_served() { "now" } else { "when the server starts" };
+        Ok((operator.ask(method, &path, body.as_ref()).await?, when))
+    };
+    let (answer, when) = management::run(ask)?;
+    show::line(&if how.json { serde_json::to_string_pretty(&answer)? } else { told(command, &answer, when) });
     Ok(())
 }
 
-fn told(command: &NotificationsCommand, answer: &Value) -> String {
+fn told(command: &NotificationsCommand, answer: &Value, when: &str) -> String {
     let text = match command {
         NotificationsCommand::Status(_) => endpoints(answer),
         NotificationsCommand::Failures(_) => failures(answer),
         NotificationsCommand::Redeliver(_) => {
             let again = answer["tried_again"].as_u64().unwrap_or_default();
             let events = if again == 1 { "event" } else { "events" };
-            format!("what waits is tried now, and {again} {events} that had been given up")
+            format!("what waits is tried {when}, and {again} {events} that had been given up")
         }
     };
     text.trim_end().to_owned()

@@ -40,14 +40,18 @@ struct Destination {
     has_redirected: AtomicBool,
 }
 
-/// Who brings events to these endpoints.
-pub(super) fn courier(endpoints: &[EndpointSettings]) -> anyhow::Result<Courier> {
-    let destination = |settings: &EndpointSettings| Destination::new(settings).map(Arc::new);
-    let destinations = endpoints.iter().map(destination).collect::<anyhow::Result<Vec<_>>>()?;
+/// Who brings events to an endpoint.
+pub(super) fn courier(endpoint: &EndpointSettings) -> anyhow::Result<Courier> {
+    let destination = Arc::new(Destination::new(endpoint)?);
     Ok(Arc::new(move |parcel| {
-        let destination = destinations[parcel.endpoint].clone();
+        let destination = destination.clone();
         Box::pin(async move { destination.send(parcel).await })
     }))
+}
+
+/// Nobody does.
+pub(super) fn nobody() -> Courier {
+    Arc::new(|_| Box::pin(std::future::ready(Sent::Failed { reason: "nothing is sent".to_owned(), pause: None })))
 }
 
 fn client(url: Option<&Url>, timeout: Duration) -> reqwest::Result<Client> {

@@ -235,7 +235,9 @@ fn the_users_are_read_again_when_somebody_asks() {
     fs::write(&users, format!("alice:{}\n", bcrypt::hash("s:cret", 4).unwrap())).unwrap();
     let registry = Registry::configured(&format!("auth:\n  htpasswd:\n    path: {}\n", users.display()));
     registry.signal(Signal::HUP);
-    eventually("it is told", || registry.log().contains("told to reload: read the log, the users again").then_some(()));
+    eventually("it is told", || {
+        registry.log().contains("told to reload: read the log, the users, the endpoints again").then_some(())
+    });
     fs::write(&users, "nonsense\n").unwrap();
     registry.signal(Signal::HUP);
     eventually("it is told", || registry.log().contains("kept as it was: the users").then_some(()));

@@ -339,6 +339,96 @@ fn what_waits_for_an_endpoint_that_is_not_configured_any_more_is_dropped() {
     assert_eq!(tags(&receiver.wait_for(1)), ["v2"]);
 }
 
+/// Has a running server read its configuration again, and waits until it has done so.
+fn reload(registry: &Registry, text: &str, said: &str) {
+    let times = || registry.log().matches(said).count();
+    let before = times();
+    registry.reconfigure(text);
+    registry.signal(Signal::HUP);
+    eventually("it is read again", || (times() > before).then_some(()));
+}
+
+/// What the log says once others are told.
+const OTHERS: &str = "endpoints are told of events in another way from now on: ";
+
+#[test]
+fn endpoints_are_read_again_while_the_server_runs_and_no_event_is_lost() {
+    let (old, new, second) = (Receiver::start(), Receiver::start(), Receiver::start());
+    old.answer(Answer::Silence);
+    let hook =
+        |receiver: &Receiver, more: &str| format!("{{name: hook, url: '{}', timeout: 1h{more}}}", receiver.url());
+    let endpoints = |endpoints: &[&str]| format!("notifications: {{endpoints: [{}]}}\n", endpoints.join(", "));
+    let registry = Registry::configured(&endpoints(&[&hook(&old, "")]));
+    let repository = registry.named("a");
+    let push = |tag: &str| drop(repository.push_manifest(tag, INDEX, note(tag)));
+    push("v1");
+    // It is on its way to one that will never answer.
+    eventually("it is sent", || (old.seen().len() == 1).then_some(()));
+    let moved = hook(&new, ", headers: {X-New: [yes]}, secret: s3cret");
+    let another = format!("{{name: second, url: '{}'}}", second.url());
+    reload(&registry, &endpoints(&[&moved, &another]), OTHERS);
+    assert_eq!(tags(&new.wait_for(1)), ["v1"]);
+    assert_eq!(new.seen()[0].header("x-new"), "yes");
+    assert!(new.seen()[0].header("x-hub-signature-256").starts_with("sha256="));
+    push("v2");
+    assert_eq!(tags(&new.wait_for(2)), ["v1", "v2"]);
+    assert_eq!(tags(&second.wait_for(1)), ["v2"]);
+
+    // One that is disabled keeps what waits, and is told no more.
+    second.answer(Answer::Hangup);
+    push("v3");
+    new.wait_for(3);
+    let disabled = another.replace('}', ", disabled: true}");
+    reload(&registry, &endpoints(&[&moved, &disabled]), OTHERS);
+    push("v4");
+    new.wait_for(4);
+    second.answer(Answer::Status(200));
+    reload(&registry, &endpoints(&[&moved, &another]), OTHERS);
+    assert_eq!(tags(&second.wait_for(2)), ["v2", "v3"]);
+
+    reload(&registry, &endpoints(&[&another]), OTHERS);
+    push("v5");
+    assert_eq!(tags(&second.wait_for(3)), ["v2", "v3", "v5"]);
+    eventually("the other one is forgotten", || (status(&registry)["name"] == "second").then_some(()));
+    assert_eq!(tags(&new.events()), ["v1", "v2", "v3", "v4"]);
+    assert_eq!(old.seen().len(), 1);
+}
+
+#[test]
+fn what_cannot_be_read_again_is_said_and_leaves_the_endpoints_alone() {
+    let receiver = Receiver::start();
+    let secret = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(secret.path(), "one").unwrap();
+    let text = configuration(&receiver, &format!("secretfile: '{}'", secret.path().display()));
+    let registry = Registry::configured(&text);
+    let repository = registry.named("a");
+    let mut count = 0;
+    let mut signature_is_by = |key: &str| {
+        count += 1;
+        repository.push_manifest(&format!("v{count}"), INDEX, note(&count.to_string()));
+        receiver.wait_for(count);
+        let request = &receiver.seen()[count - 1];
+        let mut mac = Hmac::<Sha256>::new_from_slice(key.as_bytes()).unwrap();
+        mac.update(&request.body);
+        let hub = mac.finalize().into_bytes().iter().fold(String::new(), |digits, byte| format!("{digits}{byte:02x}"));
+        assert_eq!(request.header("x-hub-signature-256"), format!("sha256={hub}"));
+    };
+    signature_is_by("one");
+    let kept = "told to reload, kept as it was: the endpoints: ";
+    reload(&registry, "notifications: {endpoints: [{name: hook}]}\n", kept);
+    assert!(registry.log().contains("has no url"), "{}", registry.log());
+    signature_is_by("one");
+    let next_start = "told to reload: uploads.expiry, log.level changed, which counts from the next start on";
+    std::fs::write(secret.path(), "two").unwrap();
+    reload(&registry, &format!("log: {{level: debug}}\nuploads: {{expiry: 3d}}\n{text}"), next_start);
+    eventually("the secret is read", || registry.log().contains(OTHERS).then_some(()));
+    signature_is_by("two");
+    // Nothing is other than it was.
+    reload(&registry, &text, "told to reload: read the log, the endpoints again");
+    assert_eq!(registry.log().matches(OTHERS).count(), 1);
+    signature_is_by("two");
+}
+
 #[test]
 fn pushes_at_the_same_time_are_all_told_each_once() {
     let receiver = Receiver::start();

@@ -166,7 +166,9 @@ fn certificates_change_under_load_and_nobody_notices() {
             client.join().expect("no connection failed");
         }
     });
-    let told = || house.registry.log().contains("told to reload: read the log, the TLS files again").then_some(());
+    let told = || {
+        house.registry.log().contains("told to reload: read the log, the TLS files, the endpoints again").then_some(())
+    };
     eventually("it is told", told);
 }
 

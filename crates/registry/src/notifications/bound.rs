@@ -23,7 +23,7 @@ impl Registry {
             let pause = match self.trim(live).await {
                 Ok(()) => self.0.metadata.is_shared().then_some(RECOUNT),
                 Err(error) => {
-                    let endpoint = &live.settings.name;
+                    let endpoint = &live.name;
                     tracing::error!(endpoint, %error, cause = ?error, "what waits for an endpoint could not be counted or dropped, trying again later");
                     Some(RETRY)
                 }
@@ -41,7 +41,7 @@ impl Registry {
     }
 
     async fn trim(&self, live: &Live) -> Result<(), Error> {
-        let most = live.settings.most_pending;
+        let most = live.most();
         if !live.progress().counted {
             self.count_again(live).await?;
         }
@@ -55,13 +55,14 @@ impl Registry {
             let count = u16::try_from(excess).unwrap_or(STEP).min(STEP);
             let gone = self.0.metadata.run(TrimDeliveries { endpoint: live.id, count }).await?;
             live.shrink(gone);
+            live.progress().dropped += gone as u64;
             dropped += gone;
             if gone < usize::from(count) {
                 break;
             }
             excess -= u64::from(count);
         }
-        let endpoint = &live.settings.name;
+        let endpoint = &live.name;
         tracing::warn!(
             endpoint,
             dropped,

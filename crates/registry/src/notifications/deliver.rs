@@ -3,12 +3,12 @@
 //! An event that an endpoint has taken and whose row is still there is told again: after a crash between the two, or if another
 //! process took over. So each is told at least once. Where other processes deliver too, one holds an endpoint at a time.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use cargohold_metadata::{Delivered, Delivery, EventId, Fence, HoldEndpoint, KeepEndpoint, NotDelivered, Timestamp};
-use futures_util::future::join_all;
+use tokio::sync::watch;
 
-use super::{Courier, Endpoint, Live, Notifier, Parcel, Sent, event};
+use super::{Addressee, Endpoint, Live, Parcel, Sent, event};
 use crate::{Error, Registry};
 
 /// Deliveries read at a time.
@@ -28,6 +28,9 @@ const RETRY: Duration = Duration::from_secs(10);
 /// The longest reason of a failure that is kept, in characters.
 const LONGEST_REASON: usize = 500;
 
+/// The settings of an endpoint, as they are at each moment.
+type Settings = watch::Receiver<Arc<Addressee>>;
+
 /// What comes next.
 enum Next {
     /// There may be more to do.
@@ -39,35 +42,28 @@ enum Next {
 }
 
 impl Registry {
-    /// Delivers what there is to deliver, until dropped. Stopping it at any point is safe.
-    pub async fn notify_forever(&self, courier: Courier) {
-        let Some(notifier) = self.notifier() else { return std::future::pending().await };
-        let configured: Vec<_> = notifier.endpoints.iter().map(|live| live.id).collect();
-        let forget = async {
-            if let Err(error) = self.forget_endpoints(&configured).await {
-                tracing::error!(%error, cause = ?error, "endpoints that are not configured any more could not be forgotten; the next start tries again");
-            }
-        };
-        let endpoints = notifier.endpoints.iter().filter(|live| !live.settings.disabled).map(|live| async {
-            if let Err(error) = self.count(live).await {
-                let endpoint = &live.settings.name;
-                tracing::error!(endpoint, %error, cause = ?error, "what waits for an endpoint could not be counted, trying again later");
-            }
-            tokio::join!(self.deliver_forever(notifier, live, &courier), self.keep_bound(live));
-        });
-        tokio::join!(forget, join_all(endpoints));
-        std::future::pending::<()>().await;
+    /// Delivers to one endpoint, and keeps what waits for it below its bound, as soon as it is not disabled.
+    pub(super) async fn look_after(&self, live: &Live) {
+        let mut changes = live.addressee.subscribe();
+        if changes.wait_for(|addressee| !addressee.endpoint.disabled).await.is_err() {
+            return;
+        }
+        if let Err(error) = self.count(live).await {
+            let endpoint = &live.name;
+            tracing::error!(endpoint, %error, cause = ?error, "what waits for an endpoint could not be counted, trying again later");
+        }
+        tokio::join!(self.deliver_forever(live, &mut changes), self.keep_bound(live));
     }
 
-    async fn deliver_forever(&self, notifier: &Notifier, live: &Live, courier: &Courier) {
+    async fn deliver_forever(&self, live: &Live, changes: &mut Settings) {
         loop {
             let failed = match self.hold(live).await {
-                Ok(Some(fence)) => self.deliver_while_held(notifier, live, fence, courier).await,
+                Ok(Some(fence)) => self.deliver_while_held(live, fence, changes).await,
                 Ok(None) => Ok(()),
                 Err(error) => Err(error),
             };
             let pause = if let Err(error) = failed {
-                let endpoint = &live.settings.name;
+                let endpoint = &live.name;
                 tracing::error!(endpoint, %error, cause = ?error, "events could not be delivered since the database failed, trying again later");
                 RETRY
             } else {
@@ -87,13 +83,7 @@ impl Registry {
     }
 
     /// Delivers until another process holds the endpoint.
-    async fn deliver_while_held(
-        &self,
-        notifier: &Notifier,
-        live: &Live,
-        fence: Fence,
-        courier: &Courier,
-    ) -> Result<(), Error> {
+    async fn deliver_while_held(&self, live: &Live, fence: Fence, changes: &mut Settings) -> Result<(), Error> {
         let mut keep_at = self.0.environment.now().plus(LEASE / 2);
         let shared = self.0.metadata.is_shared();
         loop {
@@ -104,37 +94,36 @@ impl Registry {
                 }
                 keep_at = self.0.environment.now().plus(LEASE / 2);
             }
-            match self.deliver_step(notifier, live, fence, courier).await? {
+            match self.deliver_step(live, fence, changes).await? {
                 Next::GoOn => {}
                 Next::Lost => return Ok(()),
-                Next::Rest(until) => self.rest(live, until, shared).await,
+                Next::Rest(until) => self.rest(live, until, shared, changes).await,
             }
         }
     }
 
     /// Waits until there may be something to do.
-    async fn rest(&self, live: &Live, until: Option<Timestamp>, shared: bool) {
+    async fn rest(&self, live: &Live, until: Option<Timestamp>, shared: bool, changes: &mut Settings) {
         let now = self.0.environment.now();
         let left = until
             .map(|until| Duration::from_micros(until.micros().saturating_sub(now.micros()).try_into().unwrap_or(0)));
         let left = if shared { Some(left.map_or(POLL, |left| left.min(POLL))) } else { left };
-        match left {
-            None => live.work.notified().await,
-            Some(left) => {
-                tokio::select! { () = live.work.notified() => {} () = tokio::time::sleep(left) => {} }
+        let left = async {
+            match left {
+                None => std::future::pending().await,
+                Some(left) => tokio::time::sleep(left).await,
             }
-        }
+        };
+        tokio::select! { () = live.work.notified() => {} _ = changes.changed() => {} () = left => {} }
     }
 
-    async fn deliver_step(
-        &self,
-        notifier: &Notifier,
-        live: &Live,
-        fence: Fence,
-        courier: &Courier,
-    ) -> Result<Next, Error> {
+    async fn deliver_step(&self, live: &Live, fence: Fence, changes: &mut Settings) -> Result<Next, Error> {
+        let to = changes.borrow_and_update().clone();
         let now = self.0.environment.now();
         {
+            if to.endpoint.disabled {
+                return Ok(Next::Rest(None));
+            }
             let progress = live.progress();
             if progress.gone {
                 return Ok(Next::Rest(None));
@@ -147,9 +136,9 @@ impl Registry {
         }
         let page = self.0.metadata.next_deliveries(live.id, PAGE).await?;
         if page.is_empty() {
-            return Ok(self.deliver_pull(notifier, live, courier).await);
+            return Ok(self.deliver_pull(live, &to, changes).await);
         }
-        self.deliver_page(live, fence, courier, page).await
+        self.deliver_page(live, fence, (&to, changes), page).await
     }
 
     /// While an event is sent, it is written down that the one before was.
@@ -157,26 +146,24 @@ impl Registry {
         &self,
         live: &Live,
         fence: Fence,
-        courier: &Courier,
+        (to, changes): (&Addressee, &mut Settings),
         page: Vec<Delivery>,
     ) -> Result<Next, Error> {
         let mut told = Vec::new();
         for delivery in page {
-            let parcel = Parcel {
-                endpoint: live.place,
-                id: delivery.uuid.clone(),
-                body: event::envelope(&delivery.body).into(),
-            };
-            let (sent, held) = tokio::join!(courier(parcel), self.write_down(live, fence, std::mem::take(&mut told)));
+            let parcel = Parcel { id: delivery.uuid.clone(), body: event::envelope(&delivery.body).into() };
+            let (sent, held) =
+                tokio::join!(bring(to, parcel, changes), self.write_down(live, fence, std::mem::take(&mut told)));
             if !held? {
                 return Ok(Next::Lost);
             }
             match sent {
-                Sent::Delivered => {
+                Some(Sent::Delivered) => {
                     live.succeeded(self.0.environment.now());
                     told.push(delivery.event);
                 }
-                failed => return self.write_down_failure(live, fence, &delivery, failed).await,
+                Some(failed) => return self.write_down_failure(live, to, fence, &delivery, failed).await,
+                None => return Ok(Next::GoOn),
             }
         }
         Ok(if self.write_down(live, fence, told).await? { Next::GoOn } else { Next::Lost })
@@ -198,37 +185,45 @@ impl Registry {
     async fn write_down_failure(
         &self,
         live: &Live,
+        to: &Addressee,
         fence: Fence,
         delivery: &Delivery,
         failed: Sent,
     ) -> Result<Next, Error> {
-        let error = self.failed(live, failed);
-        let give_up = live.settings.most_attempts.is_some_and(|most| delivery.attempts + 1 >= most as u64);
+        let error = self.failed(live, to, failed);
+        let give_up = to.endpoint.most_attempts.is_some_and(|most| delivery.attempts + 1 >= most as u64);
         if give_up {
-            let (endpoint, event) = (&live.settings.name, &delivery.uuid);
+            let (endpoint, event) = (&live.name, &delivery.uuid);
             tracing::error!(endpoint, event, error, "an event is given up: see `cargohold notifications failures`");
         }
         let now = self.0.environment.now();
         let failed = NotDelivered { endpoint: live.id, fence, event: delivery.event, error, now, give_up };
         // Nothing was touched if the event was dropped meanwhile, or if another process holds the endpoint: its writes tell.
-        self.0.metadata.run(failed).await?;
+        if self.0.metadata.run(failed).await? && give_up {
+            live.progress().given_up += 1;
+        }
         Ok(Next::GoOn)
     }
 
-    async fn deliver_pull(&self, notifier: &Notifier, live: &Live, courier: &Courier) -> Next {
-        let Some(pull) = live.progress().pulls.pop_front() else { return Next::Rest(None) };
-        match courier(self.parcel_of_pull(notifier, live, &pull)).await {
-            Sent::Delivered => live.succeeded(self.0.environment.now()),
-            failed => {
-                self.failed(live, failed);
-                live.progress().pulls.push_front(pull);
+    async fn deliver_pull(&self, live: &Live, to: &Addressee, changes: &mut Settings) -> Next {
+        let Some(notifier) = self.notifier() else { return Next::Rest(None) };
+        let Some(pull) = live.progress().pulls.front().cloned() else { return Next::Rest(None) };
+        // Others only add to the end.
+        match bring(to, self.parcel_of_pull(&notifier, &pull), changes).await {
+            Some(Sent::Delivered) => {
+                live.progress().pulls.pop_front();
+                live.succeeded(self.0.environment.now());
             }
+            Some(failed) => {
+                self.failed(live, to, failed);
+            }
+            None => {}
         }
         Next::GoOn
     }
 
     /// Takes note of a failure; answers why.
-    fn failed(&self, live: &Live, failed: Sent) -> String {
+    fn failed(&self, live: &Live, to: &Addressee, failed: Sent) -> String {
         let (reason, wish, gone) = match failed {
             Sent::Failed { reason, pause } => (reason, pause, false),
             Sent::Gone => ("the endpoint answered that it is gone (410)".to_owned(), None, true),
@@ -240,19 +235,22 @@ impl Registry {
         let mut progress = live.progress();
         progress.failures = progress.failures.saturating_add(1);
         progress.failed += 1;
-        progress.gone = gone;
-        let wait = pause(&live.settings, progress.failures, random).max(wish.unwrap_or_default().min(LONGEST_WISH));
-        progress.next_try = Some(now.plus(wait));
+        // If it is elsewhere by now, what is said where it was holds nothing up.
+        if live.addressee().is_reached_as(to) {
+            progress.gone = gone;
+            let wait = pause(&to.endpoint, progress.failures, random).max(wish.unwrap_or_default().min(LONGEST_WISH));
+            progress.next_try = Some(now.plus(wait));
+        }
         progress.last_failure = Some((now, reason.clone()));
         let failures = progress.failures;
         drop(progress);
-        let endpoint = &live.settings.name;
+        let endpoint = &live.name;
         if gone {
             tracing::error!(
                 endpoint,
-                "an endpoint says that it is gone (410): nothing more is sent to it before the next start, or `cargohold notifications redeliver`"
+                "an endpoint says that it is gone (410): nothing more is sent to it before the next start, a change of its settings, or `cargohold notifications redeliver`"
             );
-        } else if failures == 1 || failures == threshold(&live.settings) {
+        } else if failures == 1 || failures == threshold(&to.endpoint) {
             tracing::warn!(endpoint, failures, reason, "an endpoint cannot be told of events, trying again");
         }
         reason
@@ -268,8 +266,17 @@ impl Live {
         let failures = std::mem::take(&mut progress.failures);
         drop(progress);
         if failures > 0 {
-            tracing::info!(endpoint = self.settings.name, failures, "an endpoint is told of events again");
+            tracing::info!(endpoint = self.name, failures, "an endpoint is told of events again");
         }
+    }
+}
+
+/// Sends something. None if meanwhile the endpoint is elsewhere, or is disabled: then it may or may not have come.
+async fn bring(to: &Addressee, parcel: Parcel, changes: &mut Settings) -> Option<Sent> {
+    tokio::select! {
+        biased;
+        sent = (to.courier)(parcel) => Some(sent),
+        _ = changes.wait_for(|now| !now.is_reached_as(to)) => None,
     }
 }
 

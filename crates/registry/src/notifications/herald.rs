@@ -10,7 +10,7 @@ use cargohold_oci::RepositoryName;
 use serde_json::Value;
 
 use super::{
-    Action, Notifier, Origin,
+    Action, Live, Notifier, Origin,
     event::{self, Actor, Event, Target},
 };
 use crate::{Error, Registry};
@@ -21,7 +21,7 @@ struct Crier {
     repository: RepositoryName,
     references: Option<Arc<Value>>,
     /// What was written down: how many events, for which endpoints.
-    written: Mutex<(usize, Vec<usize>)>,
+    written: Mutex<(usize, Vec<Arc<Live>>)>,
 }
 
 impl Registry {
@@ -61,11 +61,9 @@ impl Registry {
             written: Mutex::default(),
         });
         let output = self.0.metadata.run(Told { transaction, herald: crier.clone() }).await?;
-        if let Some(notifier) = self.notifier() {
-            let written = crier.written.lock().unwrap_or_else(PoisonError::into_inner);
-            for place in &written.1 {
-                notifier.endpoints[*place].grow(written.0);
-            }
+        let written = crier.written.lock().unwrap_or_else(PoisonError::into_inner);
+        for live in &written.1 {
+            live.grow(written.0);
         }
         Ok(output)
     }
@@ -98,15 +96,15 @@ impl Herald for Crier {
         let (action, target) = told.first()?;
         let media_type = target.media_type.as_deref();
         let wanted: Vec<_> =
-            notifier.endpoints.iter().filter(|live| live.settings.wants(*action, media_type)).collect();
+            notifier.endpoints.iter().filter(|live| live.wants(*action, media_type)).cloned().collect();
         if wanted.is_empty() {
             return None;
         }
         let events: Vec<NewEvent> =
-            told.into_iter().map(|(action, target)| self.registry.event(notifier, action, target, origin)).collect();
-        let places = wanted.iter().map(|live| live.place).collect();
-        *self.written.lock().unwrap_or_else(PoisonError::into_inner) = (events.len(), places);
-        Some(Notice { endpoints: wanted.iter().map(|live| live.id).collect(), events })
+            told.into_iter().map(|(action, target)| self.registry.event(&notifier, action, target, origin)).collect();
+        let endpoints = wanted.iter().map(|live| live.id).collect();
+        *self.written.lock().unwrap_or_else(PoisonError::into_inner) = (events.len(), wanted);
+        Some(Notice { endpoints, events })
     }
 }
 

@@ -64,7 +64,7 @@ impl Registry {
             Pulled::Manifest { media_type, .. } => media_type,
         };
         let mut pull = None;
-        for live in notifier.endpoints.iter().filter(|live| live.settings.wants(Action::Pull, Some(media_type))) {
+        for live in notifier.endpoints.iter().filter(|live| live.wants(Action::Pull, Some(media_type))) {
             let pull = pull.get_or_insert_with(|| {
                 Arc::new(Pull::new(origin.clone(), permit.repository().clone(), pulled, notifier.include_references))
             });
@@ -78,9 +78,9 @@ impl Registry {
     }
 
     /// What is sent of a pull.
-    pub(super) fn parcel_of_pull(&self, notifier: &Notifier, live: &Live, pull: &Pull) -> Parcel {
+    pub(super) fn parcel_of_pull(&self, notifier: &Notifier, pull: &Pull) -> Parcel {
         let event = self.event(notifier, Action::Pull, pull.target(), &pull.origin);
-        Parcel { endpoint: live.place, id: event.uuid, body: event::envelope(&event.body).into() }
+        Parcel { id: event.uuid, body: event::envelope(&event.body).into() }
     }
 }
 

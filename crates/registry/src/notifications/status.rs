@@ -1,5 +1,7 @@
 //! How endpoints are doing, for people; and another try, when somebody asks for it.
 
+use std::sync::Arc;
+
 use cargohold_access::OperatorPermit;
 use cargohold_metadata::{Count, EndpointRecord, EventId, FailedDelivery, PendingDeliveries, Redeliver, Timestamp};
 
@@ -26,6 +28,10 @@ pub struct EndpointStatus {
     pub given_up: Count,
     /// What it was never told, since there was too much.
     pub dropped: u64,
+    /// As much of that as was dropped since the start.
+    pub dropped_since_start: u64,
+    /// What was given up since the start.
+    pub given_up_since_start: u64,
     /// What it was told since the start.
     pub delivered: u64,
     /// Attempts in vain since the start.
@@ -96,7 +102,7 @@ impl Registry {
         let mut all = Vec::new();
         for record in self.endpoint_records().await? {
             let pending = self.0.metadata.pending_deliveries(record.id).await?;
-            all.push(status(record.clone(), pending, self.live(&record)));
+            all.push(status(record.clone(), pending, self.live(&record).as_deref()));
         }
         Ok(all)
     }
@@ -139,8 +145,8 @@ impl Registry {
         Ok(all)
     }
 
-    fn live(&self, record: &EndpointRecord) -> Option<&Live> {
-        self.notifier()?.endpoints.iter().find(|live| live.id == record.id)
+    fn live(&self, record: &EndpointRecord) -> Option<Arc<Live>> {
+        self.notifier()?.endpoints.iter().find(|live| live.id == record.id).cloned()
     }
 
     async fn endpoint_records(&self) -> Result<Vec<EndpointRecord>, Error> {
@@ -176,6 +182,8 @@ fn status(record: EndpointRecord, pending: PendingDeliveries, live: Option<&Live
         oldest,
         given_up,
         dropped: record.dropped,
+        dropped_since_start: 0,
+        given_up_since_start: 0,
         delivered: 0,
         failed: 0,
         pulls_pending: 0,
@@ -185,13 +193,14 @@ fn status(record: EndpointRecord, pending: PendingDeliveries, live: Option<&Live
     };
     if let Some(live) = live {
         let progress = live.progress();
-        status.state = match (live.settings.disabled, progress.gone, progress.failures) {
+        status.state = match (live.addressee().endpoint.disabled, progress.gone, progress.failures) {
             (true, ..) => EndpointState::Disabled,
             (_, true, _) => EndpointState::Gone,
             (.., 0) => EndpointState::Well,
             (.., failures) => EndpointState::Failing { failures, next_try: progress.next_try },
         };
         (status.delivered, status.failed) = (progress.delivered, progress.failed);
+        (status.dropped_since_start, status.given_up_since_start) = (progress.dropped, progress.given_up);
         (status.pulls_pending, status.pulls_lost) = (progress.pulls.len(), progress.pulls_lost);
         (status.last_success, status.last_failure) = (progress.last_success, progress.last_failure.clone());
     }

@@ -9,14 +9,14 @@ use serde_json::Value;
 use tokio::sync::mpsc;
 
 use super::*;
-use crate::{Registry, tests::Home};
+use crate::{Error, Registry, tests::Home};
 
 const MANIFEST: &str = "application/vnd.oci.image.index.v1+json";
 
 /// An endpoint that takes what it is sent if it is told to, and in any case shows it to the test.
 struct Receiver {
     courier: Courier,
-    seen: mpsc::UnboundedReceiver<(usize, Value)>,
+    seen: mpsc::UnboundedReceiver<Value>,
     /// What is answered next; then everything is taken.
     answers: Arc<Mutex<VecDeque<Sent>>>,
 }
@@ -30,7 +30,7 @@ impl Receiver {
             Arc::new(move |parcel: Parcel| {
                 let envelope: Value = serde_json::from_slice(&parcel.body).unwrap();
                 assert_eq!(envelope["events"][0]["id"], parcel.id);
-                show.send((parcel.endpoint, envelope["events"][0].clone())).unwrap();
+                show.send(envelope["events"][0].clone()).unwrap();
                 let answer = answers.lock().unwrap().pop_front().unwrap_or(Sent::Delivered);
                 Box::pin(async move { answer })
             })
@@ -44,9 +44,23 @@ impl Receiver {
 
     /// The tag of what comes next.
     async fn tag(&mut self) -> String {
-        let (_, event) = self.seen.recv().await.unwrap();
+        let event = self.seen.recv().await.unwrap();
         event["target"]["tag"].as_str().unwrap_or_default().to_owned()
     }
+
+    /// The tags of what comes next, up to this one.
+    async fn tags_until(&mut self, last: &str) -> Vec<String> {
+        let mut tags = Vec::new();
+        while tags.last().is_none_or(|tag| tag != last) {
+            tags.push(self.tag().await);
+        }
+        tags
+    }
+}
+
+/// To an endpoint that says nothing.
+fn silent() -> Courier {
+    Arc::new(|_parcel| Box::pin(std::future::pending()))
 }
 
 fn failed() -> Sent {
@@ -57,8 +71,13 @@ fn hook(name: &str) -> Endpoint {
     Endpoint { name: name.to_owned(), backoff: Duration::from_millis(1), threshold: 1, ..Endpoint::default() }
 }
 
-async fn listen(registry: &Registry, endpoints: Vec<Endpoint>) {
-    let notifications = Notifications { endpoints, include_references: true };
+/// These endpoints, to which one courier goes.
+fn by(courier: &Courier, endpoints: Vec<Endpoint>) -> Notifications {
+    let addressee = |endpoint| Addressee { endpoint, courier: courier.clone() };
+    Notifications { endpoints: endpoints.into_iter().map(addressee).collect(), include_references: true }
+}
+
+async fn listen(registry: &Registry, notifications: Notifications) {
     let source = Source { address: "node:5000".to_owned(), instance: "i".to_owned() };
     registry.set_notifications(&notifications, source, || 0).await.unwrap();
 }
@@ -73,15 +92,21 @@ async fn put(registry: &Registry, tag: &str) -> Digest {
 }
 
 /// Delivers until `test` is done.
-async fn while_delivering(registry: &Registry, courier: Courier, test: impl Future<Output = ()>) {
+async fn while_delivering(registry: &Registry, test: impl Future<Output = ()>) {
     tokio::select! {
-        () = registry.notify_forever(courier) => unreachable!("it goes on"),
+        () = registry.notify_forever() => unreachable!("it goes on"),
         ended = tokio::time::timeout(Duration::from_mins(1), test) => ended.expect("it comes to an end"),
     }
 }
 
 async fn status(registry: &Registry) -> Vec<EndpointStatus> {
     registry.endpoints(&operator()).await.unwrap()
+}
+
+impl Registry {
+    fn live_names(&self) -> Vec<String> {
+        self.notifier().unwrap().endpoints.iter().map(|live| live.name.clone()).collect()
+    }
 }
 
 fn operator() -> cargohold_access::OperatorPermit {
@@ -98,13 +123,13 @@ async fn until<F: Future<Output = bool>>(holds: impl Fn() -> F) {
 #[tokio::test]
 async fn what_failed_is_tried_again_before_what_came_later() {
     let home = Home::new().await;
-    let registry = &home.registry;
-    listen(registry, vec![hook("hook")]).await;
     let mut receiver = Receiver::new();
+    let registry = &home.registry;
+    listen(registry, by(&receiver.courier, vec![hook("hook")])).await;
     receiver.answer([failed(), failed(), Sent::Delivered, failed()]);
     put(registry, "one").await;
     put(registry, "two").await;
-    while_delivering(registry, receiver.courier.clone(), async {
+    while_delivering(registry, async {
         for tag in ["one", "one", "one", "two", "two"] {
             assert_eq!(receiver.tag().await, tag);
         }
@@ -120,13 +145,13 @@ async fn what_failed_is_tried_again_before_what_came_later() {
 #[tokio::test]
 async fn what_was_not_delivered_is_after_a_restart() {
     let home = Home::new().await;
-    listen(&home.registry, vec![hook("hook"), hook("gone")]).await;
+    let mut receiver = Receiver::new();
+    listen(&home.registry, by(&receiver.courier, vec![hook("hook"), hook("gone")])).await;
     put(&home.registry, "one").await;
     home.registry.close().await;
     let home = home.restart().await;
-    listen(&home.registry, vec![hook("hook")]).await;
-    let mut receiver = Receiver::new();
-    while_delivering(&home.registry, receiver.courier.clone(), async {
+    listen(&home.registry, by(&receiver.courier, vec![hook("hook")])).await;
+    while_delivering(&home.registry, async {
         assert_eq!(receiver.tag().await, "one");
         // What the configuration names no more is forgotten.
         until(async || status(&home.registry).await.len() == 1).await;
@@ -138,22 +163,14 @@ async fn what_was_not_delivered_is_after_a_restart() {
 async fn one_that_takes_nothing_holds_no_other() {
     let home = Home::new().await;
     let registry = &home.registry;
-    listen(registry, vec![hook("slow"), hook("well")]).await;
-    let (show, mut seen) = mpsc::unbounded_channel();
-    let courier: Courier = Arc::new(move |parcel: Parcel| {
-        let show = show.clone();
-        Box::pin(async move {
-            if parcel.endpoint == 0 {
-                std::future::pending::<()>().await;
-            }
-            show.send(parcel.endpoint).unwrap();
-            Sent::Delivered
-        })
-    });
-    while_delivering(registry, courier, async {
+    let mut well = Receiver::new();
+    let mut notifications = by(&silent(), vec![hook("slow")]);
+    notifications.endpoints.extend(by(&well.courier, vec![hook("well")]).endpoints);
+    listen(registry, notifications).await;
+    while_delivering(registry, async {
         for tag in ["one", "two", "three"] {
             put(registry, tag).await;
-            assert_eq!(seen.recv().await, Some(1));
+            assert_eq!(well.tag().await, tag);
         }
     })
     .await;
@@ -164,10 +181,9 @@ async fn one_that_takes_nothing_holds_no_other() {
 async fn beyond_the_bound_the_oldest_are_dropped() {
     let home = Home::new().await;
     let registry = &home.registry;
-    listen(registry, vec![Endpoint { most_pending: 3, ..hook("dead") }]).await;
-    let courier: Courier = Arc::new(|_parcel| Box::pin(std::future::pending()));
+    listen(registry, by(&silent(), vec![Endpoint { most_pending: 3, ..hook("dead") }])).await;
     put(registry, "before").await;
-    while_delivering(registry, courier, async {
+    while_delivering(registry, async {
         for tag in ["one", "two", "three", "four", "five"] {
             put(registry, tag).await;
         }
@@ -178,12 +194,12 @@ async fn beyond_the_bound_the_oldest_are_dropped() {
         .await;
     })
     .await;
-    assert_eq!(status(registry).await[0].pending.counted, 3);
+    let status = &status(registry).await[0];
+    assert_eq!((status.pending.counted, status.dropped_since_start), (3, 3));
     let mut receiver = Receiver::new();
-    while_delivering(registry, receiver.courier.clone(), async {
-        for tag in ["three", "four", "five"] {
-            assert_eq!(receiver.tag().await, tag);
-        }
+    registry.change_notifications(by(&receiver.courier, vec![Endpoint { most_pending: 2, ..hook("dead") }]));
+    while_delivering(registry, async {
+        receiver.tags_until("five").await;
     })
     .await;
 }
@@ -191,12 +207,12 @@ async fn beyond_the_bound_the_oldest_are_dropped() {
 #[tokio::test]
 async fn one_that_is_gone_is_left_alone_until_somebody_asks() {
     let home = Home::new().await;
-    let registry = &home.registry;
-    listen(registry, vec![hook("hook")]).await;
     let mut receiver = Receiver::new();
+    let registry = &home.registry;
+    listen(registry, by(&receiver.courier, vec![hook("hook")])).await;
     receiver.answer([Sent::Gone]);
     put(registry, "one").await;
-    while_delivering(registry, receiver.courier.clone(), async {
+    while_delivering(registry, async {
         assert_eq!(receiver.tag().await, "one");
         until(async || status(registry).await[0].state == EndpointState::Gone).await;
         put(registry, "two").await;
@@ -212,13 +228,13 @@ async fn one_that_is_gone_is_left_alone_until_somebody_asks() {
 #[tokio::test]
 async fn what_is_given_up_holds_nothing_and_can_be_asked_for() {
     let home = Home::new().await;
-    let registry = &home.registry;
-    listen(registry, vec![Endpoint { most_attempts: Some(2), ..hook("hook") }]).await;
     let mut receiver = Receiver::new();
+    let registry = &home.registry;
+    listen(registry, by(&receiver.courier, vec![Endpoint { most_attempts: Some(2), ..hook("hook") }])).await;
     receiver.answer([failed(), failed()]);
     put(registry, "one").await;
     put(registry, "two").await;
-    while_delivering(registry, receiver.courier.clone(), async {
+    while_delivering(registry, async {
         for tag in ["one", "one", "two"] {
             assert_eq!(receiver.tag().await, tag);
         }
@@ -242,7 +258,7 @@ async fn nothing_is_written_down_that_nobody_wants_to_know() {
         Endpoint { ignored_actions: vec![Action::Push], ..hook("deletes") },
         Endpoint { ignored_media_types: vec![MANIFEST.to_owned()], ..hook("others") },
     ];
-    listen(registry, endpoints).await;
+    listen(registry, by(&silent(), endpoints)).await;
     assert!(registry.notifies(true) && registry.notifies(false));
     put(registry, "one").await;
     assert!(status(registry).await.iter().all(|status| status.pending.counted == 0));
@@ -251,23 +267,86 @@ async fn nothing_is_written_down_that_nobody_wants_to_know() {
 #[tokio::test]
 async fn pulls_are_told_behind_what_happened_before() {
     let home = Home::new().await;
+    let (mut receiver, mut of_pushes) = (Receiver::new(), Receiver::new());
     let registry = &home.registry;
-    listen(registry, vec![hook("hook"), Endpoint { ignored_actions: vec![Action::Pull], ..hook("pushes") }]).await;
+    let pushes = Endpoint { ignored_actions: vec![Action::Pull], ..hook("pushes") };
+    let mut notifications = by(&receiver.courier, vec![hook("hook")]);
+    notifications.endpoints.extend(by(&of_pushes.courier, vec![pushes]).endpoints);
+    listen(registry, notifications).await;
     let asking = registry.on_behalf_of(Origin { method: "GET".to_owned(), ..Origin::default() });
     let digest = put(registry, "one").await;
     let permit = Gate::this_machine().permit(&Caller::ANONYMOUS, RepositoryName::parse("a").unwrap()).unwrap();
     asking.note_pull(&permit, Pulled::Blob { digest, size: 7 });
     registry.note_pull(&permit, Pulled::Blob { digest, size: 8 });
+    while_delivering(registry, async {
+        let action = async |receiver: &mut Receiver| receiver.seen.recv().await.unwrap()["action"].clone();
+        assert_eq!(action(&mut receiver).await, "push");
+        assert_eq!(action(&mut receiver).await, "pull");
+        assert_eq!(action(&mut of_pushes).await, "push");
+        put(registry, "two").await;
+        // A request without an origin is not told of.
+        assert_eq!(action(&mut receiver).await, "push");
+        assert_eq!(action(&mut of_pushes).await, "push");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn endpoints_change_while_a_registry_runs_and_nothing_is_lost() {
+    let home = Home::new().await;
+    let registry = &home.registry;
+    listen(registry, by(&silent(), vec![hook("hook")])).await;
+    let (mut moved, mut new) = (Receiver::new(), Receiver::new());
+    put(registry, "one").await;
+    while_delivering(registry, async {
+        let asked = async |tag, endpoints: Vec<Addressee>| {
+            registry.change_notifications(Notifications { endpoints, include_references: false });
+            put(registry, tag).await;
+        };
+        let at = |courier: &Courier, name| by(courier, vec![hook(name)]).endpoints.remove(0);
+        // What was on its way to nowhere is sent to where it is now.
+        registry.change_notifications(by(&moved.courier, vec![hook("hook")]));
+        assert_eq!(moved.tag().await, "one");
+        asked("two", vec![at(&moved.courier, "hook"), at(&new.courier, "new")]).await;
+        assert_eq!(moved.tag().await, "two");
+        until(async || registry.live_names() == ["hook", "new"]).await;
+        put(registry, "three").await;
+        assert_eq!(moved.tag().await, "three");
+        new.tags_until("three").await;
+        asked("four", vec![at(&new.courier, "new")]).await;
+        assert_eq!(new.tag().await, "four");
+        until(async || status(registry).await.len() == 1).await;
+        put(registry, "five").await;
+        assert_eq!(new.tag().await, "five");
+        asked("six", vec![at(&new.courier, "new"), at(&moved.courier, "hook")]).await;
+        until(async || registry.live_names() == ["new", "hook"]).await;
+        put(registry, "seven").await;
+        new.tags_until("seven").await;
+        let told = moved.tags_until("seven").await;
+        assert!(!told.contains(&"five".to_owned()), "{told:?}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn one_that_is_disabled_for_a_while_keeps_what_waits() {
+    let home = Home::new().await;
+    let registry = &home.registry;
     let mut receiver = Receiver::new();
-    while_delivering(registry, receiver.courier.clone(), async {
-        let mut seen = Vec::new();
-        for _ in 0..3 {
-            let (endpoint, event) = receiver.seen.recv().await.unwrap();
-            seen.push((endpoint, event["action"].as_str().unwrap().to_owned()));
-        }
-        let first: Vec<_> = seen.iter().filter(|(endpoint, _)| *endpoint == 0).map(|(_, action)| action).collect();
-        assert_eq!(first, ["push", "pull"], "a request without an origin is not told of");
-        assert_eq!(seen.len(), 3);
+    let disabled = || Endpoint { disabled: true, ..hook("hook") };
+    listen(registry, by(&receiver.courier, vec![disabled()])).await;
+    while_delivering(registry, async {
+        registry.change_notifications(by(&silent(), vec![hook("hook")]));
+        until(async || status(registry).await[0].state == EndpointState::Well).await;
+        put(registry, "one").await;
+        registry.change_notifications(by(&receiver.courier, vec![disabled()]));
+        until(async || status(registry).await[0].state == EndpointState::Disabled).await;
+        put(registry, "two").await;
+        assert_eq!(status(registry).await[0].pending.counted, 1);
+        registry.change_notifications(by(&receiver.courier, vec![hook("hook")]));
+        assert_eq!(receiver.tag().await, "one");
+        put(registry, "three").await;
+        assert_eq!(receiver.tag().await, "three");
     })
     .await;
 }
@@ -275,7 +354,8 @@ async fn pulls_are_told_behind_what_happened_before() {
 #[tokio::test]
 async fn an_event_says_what_receivers_of_the_other_registry_expect() {
     let home = Home::new().await;
-    listen(&home.registry, vec![hook("hook")]).await;
+    let mut receiver = Receiver::new();
+    listen(&home.registry, by(&receiver.courier, vec![hook("hook")])).await;
     let origin = Origin {
         id: "r-1".to_owned(),
         address: "10.0.0.5:4321".to_owned(),
@@ -286,9 +366,8 @@ async fn an_event_says_what_receivers_of_the_other_registry_expect() {
         site: "https://reg".to_owned(),
     };
     let digest = put(&home.registry.on_behalf_of(origin), "1.0").await;
-    let mut receiver = Receiver::new();
-    while_delivering(&home.registry, receiver.courier.clone(), async {
-        let (_, mut event) = receiver.seen.recv().await.unwrap();
+    while_delivering(&home.registry, async {
+        let mut event = receiver.seen.recv().await.unwrap();
         let (id, time) = (event["id"].take(), event["timestamp"].take());
         assert!(id.as_str().is_some_and(|id| id.len() == 36), "{id}");
         assert!(time.as_str().is_some_and(|time| time.parse::<jiff::Timestamp>().is_ok()), "{time}");

@@ -24,7 +24,7 @@ pub(super) const SETTINGS: &[Setting] = &[
     Setting {
         key: "notifications.endpoints",
         about: "Who is told what happens in the registry, by a POST for each event. What changes something is told at least once, \
-                in order, over restarts too.",
+                in order, over restarts too. SIGHUP has the section `notifications` read again.",
         slot: &Records(ENDPOINT, |to: &mut Configuration| &mut to.notifications.endpoints),
     },
 ];
