@@ -144,6 +144,7 @@ impl Registry {
             tracing::warn!(%error, "the state of the registry could not be told among its metrics");
         });
         tell_state(overview.ok().as_ref(), self.0.environment.now(), page);
+        self.tell_of_endpoints(permit, page).await;
     }
 }
 

@@ -13,6 +13,7 @@ mod change;
 mod deliver;
 mod event;
 mod herald;
+mod metrics;
 mod origin;
 mod pulls;
 mod status;

@@ -16,6 +16,7 @@ use super::service::{Recipe, Service};
 use super::tools::locate_or_say;
 
 const ALERTS: &str = include_str!("../../../deploy/prometheus/alerts.yml");
+const ALERTS_TEST: &str = include_str!("observability/alerts_test.yml");
 const SCRAPE: &str = include_str!("../../../deploy/prometheus/scrape.yml");
 
 /// What a start and a first scrape may take on a busy machine.
@@ -48,9 +49,14 @@ impl Watched {
     fn start(program: &Path, scratch: &Scratch) -> Result<Self> {
         let folder = scratch.folder("observability")?;
         let debug = format!("127.0.0.1:{}", free_port()?);
-        let server = Installation::new(program, folder.clone()).with_variable("CARGOHOLD__HTTP__DEBUG__ADDR", &debug);
+        let server = Installation::new(program, folder.clone())
+            .with_variable("CARGOHOLD__HTTP__DEBUG__ADDR", &debug)
+            // It is told nothing, and has its numbers all the same.
+            .with_variable("CARGOHOLD__NOTIFICATIONS__ENDPOINTS__0__NAME", "hook")
+            .with_variable("CARGOHOLD__NOTIFICATIONS__ENDPOINTS__0__URL", "http://127.0.0.1:1/");
         let server = server.start()?;
         fs::write(folder.join("alerts.yml"), ALERTS)?;
+        fs::write(folder.join("alerts_test.yml"), ALERTS_TEST)?;
         ensure!(SCRAPE.contains("127.0.0.1:5001"), "deploy/prometheus/scrape.yml names another address");
         // Prometheus waits for as long as a scrape's interval before the first one.
         let configuration = SCRAPE.replace("127.0.0.1:5001", &debug).replace("15s", "1s");
@@ -61,7 +67,9 @@ impl Watched {
     /// `promtool check metrics`, its lints included.
     fn metrics_are_well(&self) -> Result<()> {
         let page = get(&format!("http://{}/metrics", self.debug))?;
-        ensure!(page.contains("cargohold_build_info"), "the metrics are not there");
+        for there in ["cargohold_build_info", r#"cargohold_notifications_waiting_events{endpoint="hook"} 0"#] {
+            ensure!(page.contains(there), "the metrics have no {there}");
+        }
         let file = self.folder.join("metrics");
         fs::write(&file, page)?;
         // It reads its standard input.
@@ -76,6 +84,8 @@ impl Watched {
         let promtool = Tool::new(locate_or_say("promtool")?);
         let said = promtool.read(&["check", "rules", &self.path("alerts.yml")])?;
         ensure!(said.contains("rules found") && !said.contains("FAILED"), "{said}");
+        let said = promtool.read(&["test", "rules", &self.path("alerts_test.yml")])?;
+        ensure!(said.contains("SUCCESS") && !said.contains("FAILED"), "{said}");
         // With the rules that it names, which lie beside it.
         let said = promtool.read(&["check", "config", &self.path("prometheus.yml")])?;
         ensure!(said.contains("is valid prometheus config file syntax"), "{said}");

@@ -430,6 +430,31 @@ fn what_cannot_be_read_again_is_said_and_leaves_the_endpoints_alone() {
 }
 
 #[test]
+fn the_metrics_tell_how_endpoints_are_doing() {
+    let receiver = Receiver::start();
+    receiver.answer(Answer::Status(503));
+    let registry = telling(&receiver, "maxpending: 2");
+    let number = |name: &str, labels: &str| {
+        let page = String::from_utf8(registry.get("/metrics").expect(200).body).unwrap();
+        let name = format!("cargohold_notifications_{name}{{endpoint=\"hook\"{labels}}} ");
+        let line = page.lines().find(|line| line.starts_with(&name)).unwrap_or_else(|| panic!("no {name}in {page}"));
+        line[name.len()..].parse::<f64>().unwrap()
+    };
+    for tag in ["v1", "v2", "v3"] {
+        registry.named("a").push_manifest(tag, INDEX, note(tag));
+    }
+    eventually("one is dropped", || (number("dropped_total", ",kind=\"event\"") > 0.5).then_some(()));
+    eventually("one has failed", || (number("failed_attempts_total", "") > 0.5).then_some(()));
+    assert!(number("waiting_events", "") > 1.5);
+    assert!(number("waiting_oldest_seconds", "") > 0.0);
+    receiver.answer(Answer::Status(200));
+    eventually("both are told", || {
+        (number("delivered_total", "") > 1.5 && number("waiting_events", "") < 0.5).then_some(())
+    });
+    assert!(number("waiting_oldest_seconds", "") < f64::EPSILON);
+}
+
+#[test]
 fn pushes_at_the_same_time_are_all_told_each_once() {
     let receiver = Receiver::start();
     let registry = telling(&receiver, "");

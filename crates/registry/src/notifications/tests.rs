@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use cargohold_access::{Caller, Gate};
+use cargohold_metrics::Page;
 use cargohold_oci::{Digest, Reference, RepositoryName, Tag};
 use proptest::prelude::*;
 use serde_json::Value;
@@ -289,6 +290,31 @@ async fn pulls_are_told_behind_what_happened_before() {
         assert_eq!(action(&mut of_pushes).await, "push");
     })
     .await;
+}
+
+#[tokio::test]
+async fn pulls_take_no_more_room_than_they_may() {
+    let home = Home::new().await;
+    let registry = &home.registry;
+    listen(registry, by(&silent(), vec![hook("dead")])).await;
+    let digest = put(registry, "one").await;
+    let asking = registry.on_behalf_of(Origin::default());
+    let permit = Gate::this_machine().permit(&Caller::ANONYMOUS, RepositoryName::parse("a").unwrap()).unwrap();
+    for size in 0..10_003 {
+        asking.note_pull(&permit, Pulled::Blob { digest, size });
+    }
+    let dead = &status(registry).await[0];
+    assert_eq!((dead.pulls_pending, dead.pulls_lost), (10_000, 3));
+    let mut page = Page::default();
+    registry.tell(&operator(), &mut page).await;
+    for line in [
+        r#"cargohold_notifications_waiting_events{endpoint="dead"} 1"#,
+        r#"cargohold_notifications_waiting_pulls{endpoint="dead"} 10000"#,
+        r#"cargohold_notifications_dropped_total{endpoint="dead",kind="event"} 0"#,
+        r#"cargohold_notifications_dropped_total{endpoint="dead",kind="pull"} 3"#,
+    ] {
+        assert!(page.text().lines().any(|told| told == line), "{line}: {}", page.text());
+    }
 }
 
 #[tokio::test]
