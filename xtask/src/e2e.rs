@@ -14,6 +14,7 @@ mod docker;
 pub(crate) mod docker_registry;
 mod docs;
 mod durability;
+mod endpoint;
 mod failing_database;
 mod flows;
 mod full_disk;

@@ -5,13 +5,15 @@
 //! back whole within its window, and never if it was purged;
 //! what was under way has happened whole or not at all; a tag points at what it was last moved to, or at a move that was under way; an
 //! interrupted request succeeds when it is repeated, and an interrupted upload goes on from where the server says that it stopped. A
-//! blob that no manifest refers to may have been swept where its time of grace is short, which it is in some of the rounds.
+//! blob that no manifest refers to may have been swept where its time of grace is short, which it is in some of the rounds. An endpoint
+//! is told of all that was acknowledged, in order, however often the server is killed while it tells.
 //!
 //! The choices follow from the seed; how the threads interleave, and so what a kill hits, does not.
 
 mod cascade;
 mod content;
 mod deletions;
+mod endpoint;
 mod facts;
 mod ledger;
 mod pusher;
@@ -33,6 +35,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, anyhow, ensure};
 
 use self::content::{Manifest, Pool};
+use self::endpoint::{Endpoint, Health};
 use self::ledger::Ledger;
 use self::pusher::Pusher;
 use self::pushes::Client;
@@ -72,7 +75,7 @@ pub(crate) fn flow(program: &Path, scratch: &Scratch, rounds: u32, seed: u64, re
         let what = format!("kills {first} to {last} lose nothing that was acknowledged (seed {seed})");
         let mut passed = false;
         report.flow("kill-loop", &what, || {
-            Life::new(installation, program, &folder, Random::fork(seed, u64::from(first)).next())
+            Life::new(installation, program, &folder, Random::fork(seed, u64::from(first)).next())?
                 .live(first..=last)?;
             // The next one begins with an empty folder.
             if last + 1 < rounds {
@@ -100,16 +103,19 @@ struct Life {
     /// What is deleted and comes back.
     undo: Undo,
     operator: Operator,
+    /// Whom the server tells.
+    endpoint: Endpoint,
 }
 
 impl Life {
-    fn new(installation: Installation, program: &Path, folder: &Path, seed: u64) -> Self {
+    fn new(installation: Installation, program: &Path, folder: &Path, seed: u64) -> Result<Self> {
         let pool = Pool::new(seed);
         let mut random = Random::fork(seed, 1);
         let shared = (0..PUSHERS).map(|_| (0..SHARED_IMAGES).map(|_| pool.new_image(&mut random)).collect()).collect();
         let data = folder.join("data");
-        Self {
-            installation,
+        let endpoint = Endpoint::start(seed)?;
+        Ok(Self {
+            installation: endpoint.told_by(installation),
             program: program.to_owned(),
             seed,
             ledger: Ledger::default(),
@@ -118,7 +124,8 @@ impl Life {
             shared,
             operator: Operator::of(&data),
             data,
-        }
+            endpoint,
+        })
     }
 
     fn live(&self, rounds: std::ops::RangeInclusive<u32>) -> Result<()> {
@@ -134,12 +141,17 @@ impl Life {
         let installation = times.set(&self.installation);
         self.ledger.begin_round(times.sweep_pushed_blobs());
         self.undo.begin_round(times.end_windows());
-        let mut server = installation.start()?;
+        let mut server = self.start(&installation)?;
         self.fsck()?;
         let registry = server.registry.clone();
         let client = Client { registry: &registry, ledger: &self.ledger, dawdle: times.dawdle() };
         client.check_and_make_good(random)?;
         self.undo.check(self.doors(&server))?;
+        if random.one_in(2) {
+            self.endpoint.is(Health::Shaky);
+            self.endpoint.has_been_told(PROGRESS_LIMIT)?;
+        }
+        self.endpoint.is(if random.one_in(4) { Health::Down } else { Health::Shaky });
         self.push_until_killed(&mut server, client, number, random)?;
         // A start does work too, and may be killed as well.
         while random.one_in(3) {
@@ -196,18 +208,28 @@ impl Life {
     fn end(&self) -> Result<()> {
         self.ledger.begin_round(false);
         self.undo.begin_round(false);
-        let mut server = self.installation.start()?;
+        self.endpoint.is(Health::Shaky);
+        let mut server = self.start(&self.installation)?;
         self.undo.check(self.doors(&server))?;
         self.client(&server).check_and_make_good(&mut Random::fork(self.seed, u64::MAX))?;
         stop(&mut server)?;
-        let mut server = self.installation.start()?;
+        let mut server = self.start(&self.installation)?;
         self.fsck()?;
         self.undo.check(self.doors(&server))?;
         self.client(&server).check_everything()?;
+        self.endpoint.has_been_told(PROGRESS_LIMIT)?;
         stop(&mut server)?;
         self.fsck()?;
-        println!("kill-loop: {}; {} deleted, brought back or purged", self.ledger.counts(), self.undo.done());
+        let (undone, told) = (self.undo.done(), self.endpoint.done());
+        println!("kill-loop: {}; {undone} deleted, brought back or purged; {told}", self.ledger.counts());
         Ok(())
+    }
+
+    /// Starts the server. What it acknowledges is noted.
+    fn start(&self, installation: &Installation) -> Result<Server> {
+        let mut server = installation.start()?;
+        server.registry = server.registry.seen_by(self.endpoint.witness());
+        Ok(server)
     }
 
     /// Has the program itself look: every live object has its bytes, all bytes their digest, every file its row. A server may run.

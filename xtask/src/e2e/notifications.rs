@@ -31,7 +31,7 @@ pub(crate) fn flow(program: &Path, scratch: &Scratch, report: &Report) {
         let theirs = {
             let receiver = Receiver::start()?;
             let data = scratch.folder("notifications/theirs/data")?;
-            let peer = DockerRegistry::telling(&scratch.folder("notifications/theirs")?, &data, &receiver.url())?;
+            let peer = DockerRegistry::telling(&scratch.folder("notifications/theirs")?, &data, receiver.url())?;
             let told = told(&peer.registry, &receiver)?;
             peer.stop()?;
             told
@@ -40,7 +40,7 @@ pub(crate) fn flow(program: &Path, scratch: &Scratch, report: &Report) {
         let ours = Installation::new(program, scratch.folder("notifications/ours")?)
             .with_variable("CARGOHOLD__NOTIFICATIONS__EVENTS__INCLUDEREFERENCES", "true")
             .with_variable("CARGOHOLD__NOTIFICATIONS__ENDPOINTS__0__NAME", "hook")
-            .with_variable("CARGOHOLD__NOTIFICATIONS__ENDPOINTS__0__URL", &receiver.url())
+            .with_variable("CARGOHOLD__NOTIFICATIONS__ENDPOINTS__0__URL", receiver.url())
             .with_variable("CARGOHOLD__NOTIFICATIONS__ENDPOINTS__0__PULLS", "true");
         let mut server = ours.start()?;
         let ours = told(&server.registry, &receiver)?;

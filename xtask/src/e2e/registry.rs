@@ -3,6 +3,8 @@
 //! The requests do what they are told and nothing more: no retries, no redirects, no decoding. An answer that never came
 //! ([`RequestError::Broken`]) is told apart from one that was not expected, since the kill loop causes the first and accepts no second.
 
+use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use ureq::http::request::Builder;
@@ -22,6 +24,16 @@ pub(crate) struct Registry {
     /// Stands before the name of every repository.
     prefix: String,
     agent: Agent,
+    witness: Option<Arc<dyn Witness>>,
+}
+
+/// Sees what is asked of a registry and what it answers.
+pub(crate) trait Witness: fmt::Debug + Send + Sync {
+    /// Something is about to be asked. What is answered is handed over with its answer.
+    fn asks(&self) -> u64;
+
+    /// A whole answer came to what was asked then.
+    fn is_answered(&self, asked: u64, request: (&Method, &str), answer: &Answer);
 }
 
 /// Why a request was not answered as it should be.
@@ -71,7 +83,7 @@ impl Registry {
             .user_agent("cargohold-xtask")
             .build()
             .new_agent();
-        Self { address: address.to_owned(), prefix: String::new(), agent }
+        Self { address: address.to_owned(), prefix: String::new(), agent, witness: None }
     }
 
     /// `host:port`.
@@ -82,6 +94,11 @@ impl Registry {
     /// The same registry, with all repositories below this path: a run's own, whatever others have left.
     pub(crate) fn below(&self, path: &str) -> Self {
         Self { prefix: format!("{}{path}/", self.prefix), ..self.clone() }
+    }
+
+    /// The same registry, with somebody who sees all that it is asked from here on.
+    pub(crate) fn seen_by(&self, witness: Arc<dyn Witness>) -> Self {
+        Self { witness: Some(witness), ..self.clone() }
     }
 
     /// How clients name an image here.
@@ -184,8 +201,13 @@ impl Registry {
         for (name, value) in headers {
             builder = builder.header(*name, *value);
         }
+        let asked = self.witness.as_ref().map(|witness| witness.asks());
         let (response, body) = exchange(&self.agent, builder, payload).map_err(broken)?;
-        Ok(Answer { request, response, body })
+        let answer = Answer { request, response, body };
+        if let (Some(witness), Some(asked)) = (&self.witness, asked) {
+            witness.is_answered(asked, (method, path), &answer);
+        }
+        Ok(answer)
     }
 }
 

@@ -1,18 +1,17 @@
 //! An endpoint: it takes whatever it is sent, and keeps it.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 use serde_json::Value;
 
+use crate::e2e::endpoint::{self, Answer};
+
 /// It listens until the suite ends.
 #[derive(Debug)]
 pub(super) struct Receiver {
-    addr: SocketAddr,
+    url: String,
     taken: Arc<Taken>,
 }
 
@@ -24,25 +23,19 @@ struct Taken {
 
 impl Receiver {
     pub(super) fn start() -> Result<Self> {
-        let listener = TcpListener::bind("127.0.0.1:0")?;
-        let receiver = Self { addr: listener.local_addr()?, taken: Arc::default() };
-        let taken = receiver.taken.clone();
-        thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                let taken = taken.clone();
-                thread::spawn(move || {
-                    let mut reader = BufReader::new(stream);
-                    while let Some(body) = receive(&mut reader) {
-                        taken.take(&body);
-                    }
-                });
+        let taken = Arc::new(Taken::default());
+        let url = endpoint::listen({
+            let taken = taken.clone();
+            move |body| {
+                taken.take(body);
+                Answer::Taken
             }
-        });
-        Ok(receiver)
+        })?;
+        Ok(Self { url, taken })
     }
 
-    pub(super) fn url(&self) -> String {
-        format!("http://{}/events", self.addr)
+    pub(super) fn url(&self) -> &str {
+        &self.url
     }
 
     /// Waits until it has taken so many events, each counted once.
@@ -72,26 +65,4 @@ impl Taken {
         }
         self.more.notify_all();
     }
-}
-
-/// The body of a connection's next request, which is answered with 200; none at its end.
-fn receive(reader: &mut BufReader<TcpStream>) -> Option<Vec<u8>> {
-    let (mut line, mut length) = (String::new(), 0);
-    loop {
-        line.clear();
-        reader.read_line(&mut line).ok().filter(|read| *read > 0)?;
-        let head = line.trim_end();
-        if head.is_empty() {
-            break;
-        }
-        if let Some((name, value)) = head.split_once(':')
-            && name.eq_ignore_ascii_case("content-length")
-        {
-            length = value.trim().parse().ok()?;
-        }
-    }
-    let mut body = vec![0; length];
-    reader.read_exact(&mut body).ok()?;
-    reader.get_mut().write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").ok()?;
-    Some(body)
 }
