@@ -205,33 +205,37 @@ fn nothing_is_lost_while_an_endpoint_is_down_and_we_are_killed() {
 }
 
 #[test]
-fn a_dead_endpoint_holds_no_push_and_the_bound_is_kept() {
+fn a_dead_endpoint_holds_nobody_up_and_the_bound_is_kept() {
     let (dead, well) = (Receiver::start(), Receiver::start());
     dead.answer(Answer::Silence);
     let endpoint = |name: &str, receiver: &Receiver, more: &str| {
         format!("{{name: {name}, url: '{}', backoff: 10ms{more}}}", receiver.url())
     };
-    let (dead_one, well_one) = (endpoint("dead", &dead, ", timeout: 1h, maxpending: 10"), endpoint("well", &well, ""));
+    let (dead_one, well_one) =
+        (endpoint("dead", &dead, ", timeout: 1h, maxpending: 10, pulls: true"), endpoint("well", &well, ""));
     let text = format!("notifications: {{endpoints: [{dead_one}, {well_one}]}}\n");
     let registry = Registry::configured(&text);
     let repository = registry.named("a");
     let pushed: Vec<String> = (0..30).map(|number| format!("v{number}")).collect();
     for tag in &pushed {
         repository.push_manifest(tag, INDEX, note(tag));
+        repository.get(&format!("manifests/{tag}")).expect(200);
     }
-    assert_eq!(tags(&well.wait_for(30)), pushed);
+    repository.request("DELETE", "manifests/v0").send().expect(202);
+    let all: Vec<String> = pushed.into_iter().chain(["v0".to_owned()]).collect();
+    assert_eq!(tags(&well.wait_for(31)), all);
     let status = eventually("the oldest are dropped", || {
         let status = status(&registry);
         assert_eq!(status["name"], "dead");
         (status["pending"]["count"] == 10).then_some(status)
     });
-    assert_eq!(status["dropped"], 20);
+    assert_eq!((&status["dropped"], &status["pulls_pending"]), (&json!(21), &json!(30)));
     // It is still about to be told of the first, which holds the stop as little.
     registry.signal(Signal::TERM);
     assert!(registry.wait().0.success());
     dead.answer(Answer::Status(200));
     registry.start_again();
-    assert_eq!(tags(&dead.wait_for(10)), pushed[20..]);
+    assert_eq!(tags(&dead.wait_for(10)), all[21..]);
 }
 
 #[test]
