@@ -6,17 +6,17 @@
 use std::{
     fmt, io,
     path::{Path, PathBuf},
-    pin::pin,
-    str::FromStr,
     time::Duration,
 };
 
+use anyhow::Context;
 use cargohold_http::{Health, HealthCheck};
 use cargohold_registry::Registry;
-use http::{HeaderMap, Request, Uri, header};
-use http_body_util::Empty;
-use hyper_util::rt::TokioIo;
+use http::HeaderMap;
+use reqwest::{Client, Url, redirect::Policy};
 use tokio::{net::TcpStream, task::JoinSet, time::timeout};
+
+use crate::outgoing;
 
 /// How often something is looked at where nothing else is said, as in the CNCF registry.
 const INTERVAL: Duration = Duration::from_secs(10);
@@ -52,7 +52,7 @@ pub(crate) struct FileCheck {
 /// An address that has to answer HEAD.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct HttpCheck {
-    pub(crate) uri: Option<PlainUri>,
+    pub(crate) uri: Option<Url>,
     pub(crate) headers: HeaderMap,
     /// What it answers when it is well.
     pub(crate) status: usize,
@@ -60,10 +60,6 @@ pub(crate) struct HttpCheck {
     pub(crate) interval: Duration,
     pub(crate) threshold: usize,
 }
-
-/// An address that is spoken to without TLS.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct PlainUri(Uri);
 
 /// An address that has to take connections.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,21 +69,6 @@ pub(crate) struct TcpCheck {
     pub(crate) timeout: Duration,
     pub(crate) interval: Duration,
     pub(crate) threshold: usize,
-}
-
-impl FromStr for PlainUri {
-    type Err = ();
-
-    fn from_str(text: &str) -> Result<Self, ()> {
-        let uri: Uri = text.parse().map_err(|_| ())?;
-        if uri.scheme_str() == Some("http") { Ok(Self(uri)) } else { Err(()) }
-    }
-}
-
-impl fmt::Display for PlainUri {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(formatter)
-    }
 }
 
 impl Default for FileCheck {
@@ -116,7 +97,7 @@ impl Default for StorageCheck {
 }
 
 /// Runs all checks until what it answers with is dropped.
-pub(crate) fn watch(health: &Health, registry: &Registry, checks: Checks) -> JoinSet<()> {
+pub(crate) fn watch(health: &Health, registry: &Registry, checks: Checks) -> anyhow::Result<JoinSet<()>> {
     let mut watching = JoinSet::new();
     let database = health.check("database", 1, false);
     let asked = registry.clone();
@@ -138,14 +119,16 @@ pub(crate) fn watch(health: &Health, registry: &Registry, checks: Checks) -> Joi
     }
     for check in http {
         let Some(uri) = check.uri.clone() else { continue };
-        let found = health.check(uri.to_string(), check.threshold, true);
-        watching.spawn(again(check.interval, found, async move || in_time(check.timeout, check.ask(&uri.0)).await));
+        let client = HttpCheck::client(&uri).with_context(|| format!("health.http, {}", outgoing::shown(&uri)))?;
+        let (interval, found) = (check.interval, health.check(outgoing::shown(&uri), check.threshold, true));
+        let look = async move || in_time(check.timeout, check.ask(&client, uri.clone())).await;
+        watching.spawn(again(interval, found, look));
     }
     for check in tcp {
         let found = health.check(check.addr.clone(), check.threshold, true);
         watching.spawn(again(check.interval, found, async move || in_time(check.timeout, check.ask()).await));
     }
-    watching
+    Ok(watching)
 }
 
 /// Looks at something, tells what was found, and rests.
@@ -183,30 +166,18 @@ impl TcpCheck {
 }
 
 impl HttpCheck {
-    async fn ask(&self, uri: &Uri) -> anyhow::Result<()> {
-        let (host, port) = (uri.host().unwrap_or_default(), uri.port_u16().unwrap_or(80));
-        let stream = TcpStream::connect((host.trim_matches(['[', ']']), port)).await?;
-        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
-        let target = uri.path_and_query().map_or("/", |target| target.as_str());
-        let mut request = Request::head(target).body(Empty::<&[u8]>::new())?;
-        request.headers_mut().extend(self.headers.clone());
-        if !self.headers.contains_key(header::HOST) {
-            let authority = uri.authority().map_or("", |authority| authority.as_str());
-            request.headers_mut().insert(header::HOST, authority.try_into()?);
+    /// Each time it is asked by a connection of its own.
+    fn client(uri: &Url) -> reqwest::Result<Client> {
+        outgoing::client(Some(uri), |client| client.redirect(Policy::none()).no_proxy().pool_max_idle_per_host(0))
+    }
+
+    async fn ask(&self, client: &Client, uri: Url) -> Result<(), String> {
+        let answered = client.head(uri).headers(self.headers.clone()).send().await;
+        let status = answered.map_err(|error| outgoing::why(&error))?.status();
+        if usize::from(status.as_u16()) == self.status {
+            return Ok(());
         }
-        let mut answered = pin!(async {
-            let status = sender.send_request(request).await?.status();
-            anyhow::ensure!(usize::from(status.as_u16()) == self.status, "answered {status}, not {}", self.status);
-            Ok(())
-        });
-        tokio::select! {
-            answer = &mut answered => answer,
-            ended = connection => {
-                ended?;
-                // It may have come with the last that was read.
-                answered.await
-            }
-        }
+        Err(format!("answered {status}, not {}", self.status))
     }
 }
 
@@ -214,6 +185,7 @@ impl HttpCheck {
 mod tests {
     use std::net::SocketAddr;
 
+    use http::header;
     use tokio::{
         io::{AsyncReadExt, AsyncWriteExt},
         net::TcpListener,
@@ -221,7 +193,7 @@ mod tests {
 
     use super::*;
 
-    fn http(addr: SocketAddr) -> (HttpCheck, Uri) {
+    fn http(addr: SocketAddr) -> (HttpCheck, Url) {
         let headers = HeaderMap::from_iter([(header::USER_AGENT, "watch".parse().unwrap())]);
         (HttpCheck { headers, ..HttpCheck::default() }, format!("http://{addr}/up?x=1").parse().unwrap())
     }
@@ -241,13 +213,15 @@ mod tests {
             }
             requests
         });
-        check.ask(&uri).await.unwrap();
-        let wrong = check.ask(&uri).await.unwrap_err().to_string();
+        let client = HttpCheck::client(&uri).unwrap();
+        let ask = || check.ask(&client, uri.clone());
+        ask().await.unwrap();
+        let wrong = ask().await.unwrap_err();
         assert_eq!(wrong, "answered 500 Internal Server Error, not 200");
         let requests = server.await.unwrap();
         assert!(requests[0].starts_with("head /up?x=1 http/1.1\r\n"), "{requests:?}");
         assert!(requests[0].contains("user-agent: watch") && requests[0].contains("host: 127.0.0.1:"), "{requests:?}");
-        assert!(check.ask(&uri).await.is_err(), "nobody listens any more");
+        assert!(ask().await.is_err(), "nobody listens any more");
     }
 
     #[tokio::test]

@@ -28,6 +28,7 @@ mod management_socket;
 mod metrics;
 mod notifications;
 mod open;
+mod outgoing;
 mod probe;
 mod reload;
 mod repository;

@@ -155,6 +155,8 @@ async fn serve(
     keep_certificates(&mut entrance, acme, facts, &mut beside).await?;
     let machine = machine_name();
     notifications::begin(&told, &registry, entrance.place.on(&machine)).await?;
+    let health = Health::default();
+    let watching = health::watch(&health, &registry, checks)?;
     announce(&Banner {
         place: &entrance.place,
         tls: entrance.tls.is_some(),
@@ -171,8 +173,6 @@ async fn serve(
         let registry = registry.clone();
         async move { registry.notify_forever().await }
     });
-    let health = Health::default();
-    let watching = health::watch(&health, &registry, checks);
     let running = Running {
         version: env!("CARGO_PKG_VERSION"),
         started_at: open::now(),

@@ -2,36 +2,31 @@
 //!
 //! Off, and then without any cost, unless the environment asks for it by the variables that OpenTelemetry defines:
 //! `OTEL_TRACES_EXPORTER=otlp`, or an endpoint (`OTEL_EXPORTER_OTLP_ENDPOINT`, `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT`). The service's
-//! name, the sampler, headers and time limits are those variables' business too. A span goes on where the client's `traceparent`
+//! name, the sampler, headers, certificates and time limits are those variables' business too. A span goes on where the client's `traceparent`
 //! says. Spans are gathered and sent by a thread of its own; those for which there is no room, or no collector, are lost.
 
-use std::{
-    env,
-    fmt::Debug,
-    io::{self, Read},
-};
+mod client;
 
-use async_trait::async_trait;
-use bytes::Bytes;
+use std::{env, error::Error, fmt::Debug};
+
 use cargohold_http::Traces;
-use http::{HeaderMap, Request, Response};
+use http::HeaderMap;
 use opentelemetry::{
     propagation::{Extractor, TextMapPropagator},
     trace::TracerProvider,
 };
-use opentelemetry_http::{HttpClient, HttpError};
 use opentelemetry_otlp::{Protocol, SpanExporter, WithExportConfig, WithHttpConfig};
 use opentelemetry_sdk::{Resource, propagation::TraceContextPropagator, trace::SdkTracerProvider};
 use tracing::Span;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 use tracing_subscriber::{Layer, Registry, filter};
 
+use self::client::Client;
+
 /// What the service is called unless `OTEL_SERVICE_NAME` says otherwise.
 const SERVICE: &str = "cargohold";
 /// The scope of our spans.
 const SCOPE: &str = "cargohold";
-/// More than any collector answers, in bytes.
-const MOST_ANSWER: u64 = 64 * 1024;
 
 /// What sends spans.
 #[derive(Clone, Debug)]
@@ -54,8 +49,10 @@ pub(crate) enum Wish {
 pub(crate) enum TracesError {
     #[error("OTEL_TRACES_EXPORTER names no exporter that there is: write otlp or none")]
     Unknown,
-    #[error("traces cannot be sent over https yet: name an http endpoint, such as a collector on this machine")]
-    Tls,
+    #[error("traces cannot be sent over https: {file} {why}")]
+    File { file: String, why: String },
+    #[error("traces cannot be sent over https: {}", .0.source().unwrap_or(.0))]
+    Tls(reqwest::Error),
     #[error("traces cannot be sent: {0}")]
     Exporter(#[from] opentelemetry_otlp::ExporterBuildError),
 }
@@ -88,12 +85,8 @@ impl Exporting {
             Wish::Unknown => return Err(TracesError::Unknown),
             Wish::Otlp => {}
         }
-        let endpoint = variable("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT").or(variable("OTEL_EXPORTER_OTLP_ENDPOINT"));
-        if endpoint.is_some_and(|endpoint| endpoint.to_ascii_lowercase().starts_with("https:")) {
-            return Err(TracesError::Tls);
-        }
         let exporter = SpanExporter::builder().with_http().with_protocol(Protocol::HttpBinary);
-        let exporter = exporter.with_http_client(Client::new()).build()?;
+        let exporter = exporter.with_http_client(Client::of(variable)?).build()?;
         let mut resource = Resource::builder();
         if variable("OTEL_SERVICE_NAME").is_none_or(|name| name.is_empty()) {
             resource = resource.with_service_name(SERVICE);
@@ -136,27 +129,6 @@ impl Extractor for Carrier<'_> {
 
     fn keys(&self) -> Vec<&str> {
         self.0.keys().map(http::HeaderName::as_str).collect()
-    }
-}
-
-/// Sends what the exporter's thread has for the collector, and waits for the answer there.
-#[derive(Debug)]
-struct Client(ureq::Agent);
-
-impl Client {
-    fn new() -> Self {
-        Self(ureq::Agent::config_builder().http_status_as_error(false).max_redirects(0).build().new_agent())
-    }
-}
-
-#[async_trait]
-impl HttpClient for Client {
-    async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
-        let (head, body) = request.into_parts();
-        let (head, answer) = self.0.run(Request::from_parts(head, body.to_vec()))?.into_parts();
-        let mut bytes = Vec::new();
-        answer.into_reader().take(MOST_ANSWER).read_to_end(&mut bytes).map_err(io::Error::other)?;
-        Ok(Response::from_parts(head, bytes.into()))
     }
 }
 

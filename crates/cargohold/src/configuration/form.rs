@@ -10,7 +10,7 @@ use std::{
 use cargohold_registry::UrlPattern;
 use reqwest::Url;
 
-use crate::logging::Output;
+use crate::{logging::Output, outgoing};
 
 /// A way to write values of one type.
 pub(crate) trait Form: Sync {
@@ -407,13 +407,8 @@ impl Form for WebAddress {
         Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host()).map(Some)
     }
 
-    /// Nobody is told a password that is in it.
     fn write(&self, value: &Option<Url>) -> Option<String> {
-        let mut url = value.clone()?;
-        if url.password().is_some() {
-            url.set_password(Some("hidden")).ok()?;
-        }
-        Some(url.to_string())
+        value.as_ref().map(outgoing::shown)
     }
 
     fn rule(&self) -> String {
@@ -421,7 +416,7 @@ impl Form for WebAddress {
     }
 
     fn advice(&self) -> String {
-        "Write it whole, as in https://ci.example/events".to_owned()
+        "Write it whole, as in https://host.example/path".to_owned()
     }
 }
 

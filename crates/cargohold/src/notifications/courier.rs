@@ -11,15 +11,15 @@ use std::{
 use anyhow::Context;
 use cargohold_registry::{Courier, Parcel, Sent};
 use reqwest::{
-    Client, ClientBuilder, Response, StatusCode, Url,
+    Client, Response, StatusCode, Url,
     header::{CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER},
     redirect::{Attempt, Policy},
 };
 
 use super::{EndpointSettings, signature::Secret};
+use crate::outgoing;
 
 const EVENTS: HeaderValue = HeaderValue::from_static("application/vnd.docker.distribution.events.v2+json");
-const AGENT: &str = concat!("cargohold/", env!("CARGO_PKG_VERSION"));
 /// Redirects that one event follows.
 const MOST_REDIRECTS: usize = 5;
 /// How long an endpoint may take where nothing is said.
@@ -54,21 +54,6 @@ pub(super) fn nobody() -> Courier {
     Arc::new(|_| Box::pin(std::future::ready(Sent::Failed { reason: "nothing is sent".to_owned(), pause: None })))
 }
 
-fn client(url: Option<&Url>, timeout: Duration) -> reqwest::Result<Client> {
-    let builder = || -> ClientBuilder {
-        Client::builder()
-            .user_agent(AGENT)
-            .timeout(timeout)
-            .redirect(Policy::custom(redirect))
-            .pool_max_idle_per_host(1)
-    };
-    match builder().build() {
-        // A machine without certificates reaches an endpoint without TLS all the same.
-        Err(_) if url.is_none_or(|url| url.scheme() == "http") => builder().tls_certs_only([]).build(),
-        client => client,
-    }
-}
-
 /// A redirect is followed that keeps the request as it is and leads to the same host. Others are the endpoint's answer: what was
 /// meant for one host, with its headers, is nobody else's business.
 fn redirect(attempt: Attempt<'_>) -> reqwest::redirect::Action {
@@ -93,8 +78,11 @@ impl Destination {
     fn new(settings: &EndpointSettings) -> anyhow::Result<Self> {
         let name = settings.told.name.clone();
         let timeout = settings.timeout.unwrap_or(DEFAULT_TIMEOUT);
-        let client = client(settings.url.as_ref(), timeout)
-            .with_context(|| format!("notifications.endpoints, {name}: nothing can be sent over TLS"))?;
+        let client = outgoing::client(settings.url.as_ref(), |client| {
+            client.timeout(timeout).redirect(Policy::custom(redirect)).pool_max_idle_per_host(1)
+        });
+        let client =
+            client.with_context(|| format!("notifications.endpoints, {name}: nothing can be sent over TLS"))?;
         Ok(Self {
             name,
             url: settings.url.clone(),
@@ -145,19 +133,12 @@ impl Destination {
         }
     }
 
-    /// Why it did not work, down to the first cause. An address may have a password in it, so it is not shown.
+    /// Why it did not work.
     fn explain(&self, error: &reqwest::Error) -> String {
         if error.is_timeout() {
             return format!("no answer came within {:?} (timeout)", self.timeout);
         }
-        let mut reason = "it could not be reached".to_owned();
-        let mut cause = std::error::Error::source(error);
-        while let Some(error) = cause {
-            reason.push_str(": ");
-            reason.push_str(&error.to_string());
-            cause = error.source();
-        }
-        reason
+        outgoing::why(error)
     }
 }
 

@@ -1,10 +1,20 @@
 //! Whether the registry is well: what probes are told, what strangers are not, and what is refused while it is not.
 
-use std::{fs, net::TcpListener, sync::Arc};
+use std::{
+    fs,
+    io::{BufRead, BufReader, Read, Write},
+    net::TcpListener,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+};
 
 use serde_json::{Value, json};
 
 use crate::{
+    authority::{Authority, secured},
     client::Response,
     registry::{Registry, on, run},
     waiting::eventually,
@@ -97,6 +107,55 @@ fn an_address_that_nobody_listens_on_counts_after_as_many_tries_as_are_said() {
     let answer = registry.get("/readyz?verbose").expect(503);
     let found: Vec<_> = parts(&answer).as_array().unwrap().iter().map(|part| part["status"].clone()).collect();
     assert_eq!(found, ["ok", "ok", "ok", "down"], "the first of the last two has failed less often: {answer}");
+}
+
+/// What answers HEAD by TLS: 503 until it is told to be well, then 204.
+fn secure_service(authority: &Authority) -> (u16, Arc<AtomicBool>) {
+    let (server, listener) = (authority.server(false), TcpListener::bind("127.0.0.1:0").unwrap());
+    let port = listener.local_addr().unwrap().port();
+    let is_well = Arc::new(AtomicBool::new(false));
+    thread::spawn({
+        let is_well = is_well.clone();
+        move || {
+            for stream in listener.incoming() {
+                let mut stream = BufReader::new(secured(stream.unwrap(), &server));
+                let head: Vec<_> =
+                    stream.by_ref().lines().map_while(Result::ok).take_while(|line| !line.is_empty()).collect();
+                // Who does not trust the certificate says nothing.
+                if head.first().is_some_and(|first| first == "HEAD /up HTTP/1.1") {
+                    let status = if is_well.load(Ordering::SeqCst) { "204 No Content" } else { "503 Not yet" };
+                    stream.get_mut().write_all(format!("HTTP/1.1 {status}\r\n\r\n").as_bytes()).ok();
+                }
+            }
+        }
+    });
+    (port, is_well)
+}
+
+#[test]
+fn an_address_of_https_is_asked_if_its_certificate_is_trusted() {
+    let authority = Authority::named("here");
+    let (port, is_well) = secure_service(&authority);
+    let trusting = |trusted: &Authority| {
+        let folder = tempfile::tempdir().unwrap();
+        let roots = folder.path().join("roots.crt");
+        fs::write(&roots, trusted.pem()).unwrap();
+        let check = format!("  http: [{{uri: 'https://localhost:{port}/up', statuscode: 204, interval: 50ms}}]");
+        Registry::configure(&folder, &format!("auth: open\nhealth:\n{check}\n"));
+        let roots = &*roots.display().to_string().leak();
+        Registry::start_in(folder, vec![("SSL_CERT_FILE", roots)].leak())
+    };
+    let why = |registry: &Registry| {
+        let down = eventually("it is down", || Some(registry.get("/readyz?verbose")).filter(|told| told.status == 503));
+        parts(&down)[2]["why"].as_str().unwrap().to_owned()
+    };
+    let registry = trusting(&authority);
+    assert_eq!(why(&registry), "answered 503 Service Unavailable, not 204");
+    is_well.store(true, Ordering::SeqCst);
+    eventually("it is well", || (registry.get("/readyz").status == 200).then_some(()));
+
+    let why = why(&trusting(&Authority::named("elsewhere")));
+    assert!(why.starts_with("it could not be reached: ") && why.contains("certificate"), "{why}");
 }
 
 #[test]

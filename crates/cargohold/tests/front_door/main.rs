@@ -7,6 +7,7 @@
 
 #![forbid(unsafe_code)]
 
+mod authority;
 mod client;
 mod content;
 mod distribution;

@@ -1,6 +1,5 @@
 //! TLS, as clients and operators meet it: certificates from files that change, both protocols, clients that show certificates.
 
-mod authority;
 mod clients;
 mod crowds;
 mod http2;
@@ -18,11 +17,9 @@ use std::{
 
 use tempfile::TempDir;
 
-use self::{
-    authority::{Authority, Pair},
-    clients::Secure,
-};
+use self::clients::Secure;
 use crate::{
+    authority::{Authority, Pair},
     content::{digest, noise},
     registry::{Registry, Signal, run, serve},
     waiting::eventually,

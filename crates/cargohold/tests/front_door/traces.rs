@@ -2,8 +2,9 @@
 
 use std::{
     collections::BTreeMap,
+    fs,
     io::{BufRead, BufReader, Read, Write},
-    net::{TcpListener, TcpStream},
+    net::{SocketAddr, TcpListener, TcpStream},
     sync::{Arc, Mutex},
     thread,
 };
@@ -16,6 +17,7 @@ use opentelemetry_proto::tonic::{
 use prost::Message;
 
 use crate::{
+    authority::{Authority, secured},
     content::digest,
     registry::{Registry, Signal, run, serve},
 };
@@ -30,22 +32,36 @@ struct Collected {
 
 /// Takes whatever is sent to the address, as long as the test runs.
 fn collector() -> (String, Arc<Mutex<Collected>>) {
+    let (addr, collected) = collecting(|stream| stream);
+    (format!("http://{addr}"), collected)
+}
+
+/// One that is spoken to by TLS, and wants to be shown what this authority signed.
+fn wary_collector(authority: &Authority) -> (String, Arc<Mutex<Collected>>) {
+    let server = authority.server(true);
+    let (addr, collected) = collecting(move |stream| secured(stream, &server));
+    (format!("https://localhost:{}", addr.port()), collected)
+}
+
+fn collecting<S: Read + Write>(
+    speaks: impl Fn(TcpStream) -> S + Send + Sync + 'static,
+) -> (SocketAddr, Arc<Mutex<Collected>>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = format!("http://{}", listener.local_addr().unwrap());
-    let collected = Arc::<Mutex<Collected>>::default();
+    let addr = listener.local_addr().unwrap();
+    let (speaks, collected) = (Arc::new(speaks), Arc::<Mutex<Collected>>::default());
     thread::spawn({
         let collected = collected.clone();
         move || {
             for stream in listener.incoming() {
-                let collected = collected.clone();
-                thread::spawn(move || take(stream.unwrap(), &collected));
+                let (speaks, collected) = (speaks.clone(), collected.clone());
+                thread::spawn(move || take(speaks(stream.unwrap()), &collected));
             }
         }
     });
-    (address, collected)
+    (addr, collected)
 }
 
-fn take(stream: TcpStream, collected: &Mutex<Collected>) {
+fn take(stream: impl Read + Write, collected: &Mutex<Collected>) {
     let mut reader = BufReader::new(stream);
     loop {
         let mut head = Vec::new();
@@ -163,6 +179,38 @@ fn the_sampler_is_the_variables_business() {
     assert_eq!((&*collected.paths[0], &*collected.resource["service.name"]), ("/elsewhere", "cargohold"));
 }
 
+/// How many spans it was told by a registry that trusts one authority and shows what another signed, and what that one logged.
+fn told_by_tls(trusted: &Authority, shown: &Authority, authority: &Authority) -> (usize, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str| folder.path().join(name).display().to_string();
+    fs::write(file("ca.crt"), trusted.pem()).unwrap();
+    shown.issue().write(folder.path());
+    let (address, collected) = wary_collector(authority);
+    let registry = start(vec![
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", address),
+        ("OTEL_EXPORTER_OTLP_CERTIFICATE", file("ca.crt")),
+        ("OTEL_EXPORTER_OTLP_TRACES_CLIENT_CERTIFICATE", file("tls.crt")),
+        ("OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY", file("tls.key")),
+    ]);
+    registry.get("/v2/").expect(200);
+    registry.signal(Signal::TERM);
+    assert!(registry.wait().0.success());
+    let spans = collected.lock().unwrap().spans.len();
+    (spans, registry.log())
+}
+
+#[test]
+fn a_collector_is_told_by_tls_if_each_trusts_the_other() {
+    let (known, unknown) = (Authority::named("here"), Authority::named("elsewhere"));
+    let (spans, log) = told_by_tls(&known, &known, &known);
+    assert!(spans == 1 && !log.contains("the collector"), "{log}");
+    let (spans, log) = told_by_tls(&unknown, &known, &known);
+    assert!(spans == 0 && log.contains("does not answer why=") && log.contains("UnknownIssuer"), "{log}");
+    // Its reason may be lost with the connection.
+    let (spans, log) = told_by_tls(&known, &unknown, &known);
+    assert!(spans == 0 && log.contains("the collector of traces does not answer why="), "{log}");
+}
+
 #[test]
 fn a_collector_that_is_away_stops_nothing() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -176,9 +224,18 @@ fn a_collector_that_is_away_stops_nothing() {
 
 #[test]
 fn what_cannot_be_done_is_said_and_stops_nothing() {
+    let secure = ("OTEL_EXPORTER_OTLP_ENDPOINT", "https://localhost");
     for (variables, says) in [
         ([("OTEL_TRACES_EXPORTER", "zipkin"), ("OTEL_SERVICE_NAME", "a")], "write otlp or none"),
-        ([("OTEL_TRACES_EXPORTER", "otlp"), ("OTEL_EXPORTER_OTLP_ENDPOINT", "https://localhost")], "over https yet"),
+        (
+            [secure, ("OTEL_EXPORTER_OTLP_CERTIFICATE", "/nowhere/ca.crt")],
+            "/nowhere/ca.crt cannot be read: No such file",
+        ),
+        ([secure, ("OTEL_EXPORTER_OTLP_CERTIFICATE", "/dev/null")], "/dev/null has no certificate"),
+        (
+            [secure, ("OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", "/dev/null")],
+            "(OTEL_EXPORTER_OTLP_CLIENT_KEY) cannot be used",
+        ),
     ] {
         let folder = tempfile::tempdir().unwrap();
         let taken = TcpListener::bind("127.0.0.1:0").unwrap();

@@ -1,18 +1,18 @@
 //! `health`: what is looked at in the background, and what is refused while it is not well.
 
-use std::{marker::PhantomData, ops::RangeInclusive, time::Duration};
+use std::{ops::RangeInclusive, time::Duration};
 
 use super::{DAY, Setting};
 use crate::{
     configuration::{
         Configuration,
         document::Node,
-        form::{Count, File, Flag, Own, Perhaps, Period, Words},
+        form::{Count, File, Flag, Perhaps, Period, WebAddress, Words},
         problem::Findings,
         slot::{Field, Headers, Part, Records, Refused, Slot},
         told::Told,
     },
-    health::{FileCheck, HttpCheck, PlainUri, TcpCheck},
+    health::{FileCheck, HttpCheck, TcpCheck},
 };
 
 pub(super) const SETTINGS: &[Setting] = &[
@@ -73,15 +73,8 @@ const FILE: &[Setting<FileCheck>] = &[
 const HTTP: &[Setting<HttpCheck>] = &[
     Setting {
         key: "uri",
-        about: "The address.",
-        slot: &Field(
-            Perhaps(Own::<PlainUri>(
-                "an address that begins with http://",
-                "Write it as in http://localhost:8080/up",
-                PhantomData,
-            )),
-            |to: &mut HttpCheck| &mut to.uri,
-        ),
+        about: "The address. That of https has to show a certificate that this machine trusts. Redirects are not followed.",
+        slot: &Field(WebAddress, |to: &mut HttpCheck| &mut to.uri),
     },
     Setting { key: "headers", about: "What it is sent.", slot: &Headers(|to: &mut HttpCheck| &mut to.headers) },
     Setting {

@@ -1,6 +1,7 @@
 //! Clients that show certificates, in each of the four modes.
 
-use super::{House, authority::Authority, clients::Secure};
+use super::{House, clients::Secure};
+use crate::authority::Authority;
 
 /// Whether a client is served that shows nothing, one that shows what a stranger signed, and one that shows what the
 /// authority signed.
