@@ -10,6 +10,7 @@ mod activity;
 mod bare_answers;
 mod door;
 mod gentle_close;
+mod impatient;
 mod plain_requests;
 
 use std::{
@@ -49,6 +50,7 @@ use crate::{
 use bare_answers::BareAnswers;
 use door::Socket;
 use gentle_close::GentleClose;
+use impatient::Impatient;
 
 pub use door::{Door, Listener, Peer};
 
@@ -201,9 +203,14 @@ where
                 self.clone().speak(SendfileStream::new(tcp), line).await;
             }
             (Socket::Tcp(tcp), Some(tls)) => self.shake_hands(tcp, tls, peer).await,
-            (Socket::Unix(unix), None) => self.clone().speak(unix, plain).await,
-            (Socket::Unix(unix), Some(tls)) => self.shake_hands(unix, tls, peer).await,
+            (Socket::Unix(unix), None) => self.clone().speak(self.impatient(unix), plain).await,
+            (Socket::Unix(unix), Some(tls)) => self.shake_hands(self.impatient(unix), tls, peer).await,
         }
+    }
+
+    /// What the kernel does for TCP ([`prepare`]).
+    fn impatient<T>(&self, stream: T) -> Impatient<T> {
+        Impatient::new(stream, self.options.stall)
     }
 
     /// Serves a connection of TLS from its first byte on.

@@ -15,7 +15,7 @@ use std::{
 use rustix::process::{Pid, Resource, Rlimit, getrlimit, kill_process, prlimit};
 
 use crate::{
-    content::noise,
+    content::{digest, noise},
     registry::{Registry, Signal, run, serve},
     waiting::{DEADLINE, eventually},
 };
@@ -25,8 +25,12 @@ struct OnSocket(Child);
 
 impl OnSocket {
     fn start(folder: &Path, socket: &Path) -> Self {
+        Self::run(&mut on_socket(folder, socket), folder)
+    }
+
+    fn run(command: &mut Command, folder: &Path) -> Self {
         let log = File::options().create(true).append(true).open(folder.join("log")).unwrap();
-        let mut child = on_socket(folder, socket).stdout(Stdio::piped()).stderr(log).spawn().unwrap();
+        let mut child = command.stdout(Stdio::piped()).stderr(log).spawn().unwrap();
         let mut output = BufReader::new(child.stdout.take().unwrap());
         let mut said = String::new();
         while !said.contains("a Unix socket") {
@@ -98,6 +102,48 @@ fn umask() -> u32 {
     let status = fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("Umask:")).unwrap();
     u32::from_str_radix(line.trim(), 8).unwrap()
+}
+
+/// Waits until the log has something.
+fn logged(folder: &Path, what: &str) {
+    let log = folder.join("log");
+    eventually(what, || fs::read_to_string(&log).unwrap().contains(what).then_some(()));
+}
+
+fn send(socket: &Path, request: &str, body: &[u8]) -> UnixStream {
+    let mut stream = UnixStream::connect(socket).unwrap();
+    stream.set_read_timeout(Some(DEADLINE)).unwrap();
+    write!(stream, "{request} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: 8388608\r\n\r\n")
+        .unwrap();
+    stream.write_all(body).unwrap();
+    stream
+}
+
+#[test]
+fn who_stops_reading_or_writing_on_a_socket_is_let_go() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("http.sock");
+    let mut command = on_socket(folder.path(), &socket);
+    let limits = [("CARGOHOLD__HTTP__LIMITS__STALL", "1s"), ("CARGOHOLD__HTTP__LIMITS__UNREAD", "1s")];
+    let _registry = OnSocket::run(command.envs(limits), folder.path());
+    let content = noise(73, 8 << 20);
+    let digest = digest(&content);
+    let mut answer = String::new();
+    let push = format!("POST /v2/on/socket/blobs/uploads/?digest={digest}");
+    send(&socket, &push, &content).read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 201"), "{answer}");
+
+    let mut reader = UnixStream::connect(&socket).unwrap();
+    write!(reader, "GET /v2/on/socket/blobs/{digest} HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+    logged(folder.path(), "complete=false");
+    let mut taken = Vec::new();
+    reader.set_read_timeout(Some(DEADLINE)).unwrap();
+    reader.read_to_end(&mut taken).unwrap();
+    assert!(!taken.is_empty() && taken.len() < content.len(), "what the socket held, and no more");
+
+    let mut answer = String::new();
+    send(&socket, &push, b"some").read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 408"), "{answer}");
 }
 
 #[test]
