@@ -9,7 +9,7 @@
 //! | harbor#17651, quay#6885: parts of broken uploads stay in the bucket, paid for | waits for object stores; on a disk: `uploads::uploads_that_come_to_nothing_leave_no_bytes` |
 //! | harbor#22063: a store that wants equal parts | waits for object stores |
 //! | harbor#23005: a store that is busy becomes a 500 | waits for object stores; what a disk refuses is a 503 with `Retry-After`: the tests of `failing_disk`, `settings::on_a_disk_that_is_as_full_as_it_may_become_nothing_is_pushed_and_the_rest_goes_on` |
-//! | harbor#17625, #9394: three proxies, each with a timeout | one process, with one timeout for a body that stops coming: `limits::a_body_that_stops_coming_is_not_waited_for`; one that comes slowly is waited for: `crowds::a_thousand_slow_readers_and_writers_stop_nobody_and_are_let_go_when_they_stall` |
+//! | harbor#17625, #9394: three proxies, each with a timeout | one process, with one timeout for a body that stops coming: `limits::a_body_that_stops_coming_is_not_waited_for`; one that comes slowly is waited for: `crowds::a_thousand_slow_readers_and_writers_stop_nobody_and_are_served` |
 //! | openshift/mirror-registry: 50 GB at most | as dist#4572 |
 //! | NORA: a PUT of more than 500 MB fails | `uploads::one_large_put_of_containerd_takes_little_memory`, `uploads::a_large_blob_takes_little_memory`: memory does not depend on the size |
 //! | never again: kill any replica in the middle of a push, and the client finishes | `uploads::a_push_is_finished_though_the_server_dies_again_and_again`, with the one process that there is |
