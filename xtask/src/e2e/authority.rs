@@ -48,9 +48,14 @@ impl Authority {
 
     /// A certificate for `localhost` and 127.0.0.1, in files that are called so.
     pub(crate) fn issue(&self, name: &str) -> Result<Pair> {
+        self.issue_for(name, Ipv4Addr::LOCALHOST)
+    }
+
+    /// A certificate for `localhost` and an address, in files that are called so.
+    pub(crate) fn issue_for(&self, name: &str, address: Ipv4Addr) -> Result<Pair> {
         let key = KeyPair::generate()?;
         let mut params = CertificateParams::new(["localhost".to_owned()])?;
-        params.subject_alt_names.push(SanType::IpAddress(IpAddr::V4(Ipv4Addr::LOCALHOST)));
+        params.subject_alt_names.push(SanType::IpAddress(IpAddr::V4(address)));
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
         let pair = Pair { certificate: self.file(name, "crt"), key: self.file(name, "key") };
         fs::write(&pair.certificate, params.signed_by(&key, &self.issuer)?.pem())?;

@@ -38,7 +38,7 @@ pub(crate) fn flows(setting: Setting<'_>) {
 }
 
 /// An engine of its own, which has an image.
-pub(crate) fn client(setting: &Setting<'_>) -> Result<impl Client> {
+pub(crate) fn client(setting: &Setting<'_>) -> Result<impl Client + use<>> {
     let docker = Docker::start(setting.scratch)?;
     docker.build("built/here", &setting.images.context)?;
     Ok(docker)

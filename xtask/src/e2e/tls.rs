@@ -1,5 +1,7 @@
 //! TLS with real clients, which trust an authority that is made for the run and verify what they are shown.
 
+mod docker;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -39,6 +41,9 @@ pub(crate) fn flow(program: &Path, scratch: &Scratch, seed: u64, report: &Report
     flow("skopeo copies there and back", skopeo);
     flow("podman pushes and pulls", podman);
     flow("crane pushes, pulls and validates", crane);
+    report.flow("tls", "docker signs in, pushes and pulls, if it can know who listens", || {
+        docker::flow(program, scratch, &house.images, &report)
+    });
     flow("crane takes no certificate that it has no reason to trust", House::verified_only);
     report
         .flow("tls", "1 GiB that is pulled over HTTP/2 arrives although the server is told to stop", || house.drain());

@@ -34,8 +34,13 @@ const fn needed(program: &'static str, package: &'static str) -> Needed {
 
 const DOCKER: &[Needed] = &[needed("dockerd", "docker.io"), needed("docker", "docker.io"), needed("runc", "runc")];
 const CURL: &[Needed] = &[needed("curl", "curl")];
-const TLS: &[Needed] =
-    &[needed("curl", "curl"), needed("skopeo", "skopeo"), needed("podman", "podman"), needed("sha256sum", "coreutils")];
+const TLS: &[Needed] = &[
+    needed("curl", "curl"),
+    needed("ip", "iproute2"),
+    needed("skopeo", "skopeo"),
+    needed("podman", "podman"),
+    needed("sha256sum", "coreutils"),
+];
 const SKOPEO: &[Needed] = &[needed("skopeo", "skopeo")];
 const PODMAN: &[Needed] = &[needed("podman", "podman"), needed("runc", "runc"), needed("crun", "crun")];
 const POSTGRES: &[Needed] = &[needed("initdb", "postgresql"), needed("postgres", "postgresql")];
@@ -171,7 +176,7 @@ fn needs(group: Group) -> impl Iterator<Item = &'static Needed> {
         Group::Crane => &[IMAGES],
         Group::Durability => &[DURABILITY],
         Group::Adopt | Group::Notifications => &[PEER],
-        Group::Tls => &[TLS, IMAGES],
+        Group::Tls => &[TLS, DOCKER, IMAGES],
         Group::Acme => &[CURL],
         Group::Proxies => &[PROXIES, DOCKER, PODMAN, SKOPEO, IMAGES],
         Group::Docs => &[DOCS],
