@@ -252,6 +252,19 @@ fn the_reference_page_says_what_the_settings_are() {
     }
 }
 
+/// `deploy/cargohold.yml` is what `cargohold config example` writes. `WRITE_DOCS=1 cargo test -p cargohold` writes it.
+#[test]
+fn the_example_file_is_kept() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy/cargohold.yml");
+    let expected = reference::example();
+    if std::env::var_os("WRITE_DOCS").is_some() {
+        std::fs::write(&path, &expected).unwrap();
+    } else {
+        let kept = std::fs::read_to_string(&path).unwrap();
+        assert!(kept == expected, "deploy/cargohold.yml is behind: WRITE_DOCS=1 cargo test -p cargohold brings it up");
+    }
+}
+
 #[test]
 fn help_names_every_setting_within_the_width_of_a_terminal() {
     let help = help();

@@ -89,6 +89,10 @@ fn the_example_is_a_configuration_of_nothing_but_defaults() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("example.yml");
     let example = String::from_utf8(cargohold(&["config", "example"], &[]).stdout).unwrap();
+    let kept = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy/cargohold.yml");
+    let said = told(&cargohold(&["config", "check", kept.to_str().unwrap()], &[]));
+    assert!(said.starts_with("exit status 0"), "{said}");
+    assert_eq!(fs::read_to_string(kept).unwrap(), example);
     // The first `#` of a line that begins with one, but for explanations, which have a space behind it, switches it off.
     let switched_on: String = example
         .lines()
