@@ -9,7 +9,10 @@ use std::{
 use clap::{Args, Subcommand};
 use serde_json::json;
 
-use crate::configuration::{self, Configuration, Kind, Origin, Sections, Told};
+use crate::{
+    configuration::{self, Configuration, Kind, Origin, Sections, Told},
+    inherited_data,
+};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ConfigCommand {
@@ -62,7 +65,7 @@ type Setting = (&'static str, Told, Option<Origin>);
 
 pub(crate) fn run(command: &ConfigCommand) -> anyhow::Result<ExitCode> {
     let text = match command {
-        ConfigCommand::Check(source) => check(&source.load()?),
+        ConfigCommand::Check(source) => check(source.load()?),
         ConfigCommand::Show(show) => show.text()?,
         ConfigCommand::Example => configuration::example(),
     };
@@ -113,8 +116,9 @@ fn json_of(settings: impl Iterator<Item = Setting>) -> String {
 }
 
 /// What each part will do, a line for each.
-fn check(configuration: &Configuration) -> String {
-    let parts = configuration.in_words();
+fn check(mut configuration: Configuration) -> String {
+    let other = inherited_data::make_way(&mut configuration);
+    let parts = configuration.in_words(other.as_deref());
     let width = parts.iter().map(|(part, _)| part.len()).max().unwrap_or_default();
     let parts = parts.iter().map(|(part, does)| format!("  {part:width$}  {does}\n"));
     let warnings = configuration.warnings.iter().map(|warning| format!("warning: {warning}\n"));

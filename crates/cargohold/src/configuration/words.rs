@@ -1,16 +1,18 @@
 //! What the parts of the registry will do, in words: `cargohold config check`.
 
+use std::path::Path;
+
 use super::{Auth, Configuration, Kind, Purging};
 use crate::configuration::form::{Form, Period, Size};
 
 impl Configuration {
-    /// Each part, and what it will do.
-    pub(crate) fn in_words(&self) -> Vec<(&'static str, String)> {
+    /// Each part, and what it will do; `other` is the folder of another registry's data that is served too.
+    pub(crate) fn in_words(&self, other: Option<&Path>) -> Vec<(&'static str, String)> {
         vec![
             ("Configuration", self.kind_in_words()),
             ("Listens on", self.listening_in_words()),
             ("Open to", self.auth.in_words(self.addr.is_of_this_machine())),
-            ("Data", format!("{}, with {} kept free", self.root_directory.display(), size(self.reserve))),
+            ("Data", self.data_in_words(other)),
             ("Clients", self.rules_in_words()),
             ("Uploads", self.uploads_in_words()),
             ("Sweep", self.sweep_in_words()),
@@ -23,6 +25,16 @@ impl Configuration {
         match self.kind {
             Kind::Ours => "Cargohold's own".to_owned(),
             Kind::Inherited => "of the CNCF registry (version: 0.1): absent keys mean what they mean there".to_owned(),
+        }
+    }
+
+    fn data_in_words(&self, other: Option<&Path>) -> String {
+        let own = format!("{}, with {} kept free", self.root_directory.display(), size(self.reserve));
+        match other {
+            Some(other) => {
+                format!("{own}; another registry's in {} is served from there, and never written to", other.display())
+            }
+            None => own,
         }
     }
 

@@ -55,6 +55,18 @@ fn the_file_can_be_named_as_the_cncf_registry_has_it() {
 }
 
 #[test]
+fn where_another_registrys_data_lies_both_folders_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, root) = (folder.path().join("config.yml"), folder.path().join("registry"));
+    fs::create_dir_all(root.join("docker/registry/v2/repositories")).unwrap();
+    let root = root.display();
+    fs::write(&path, format!("version: 0.1\nstorage: {{filesystem: {{rootdirectory: {root}}}}}\n")).unwrap();
+    let said = told(&cargohold(&["config", "check", path.to_str().unwrap()], &[]));
+    let both = format!("{root}/cargohold, with 64MiB kept free; another registry's in {root} is served from there");
+    assert!(said.contains(&both), "{said}");
+}
+
+#[test]
 fn what_is_shown_is_a_configuration_that_shows_the_same() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("shown.yml");

@@ -62,6 +62,7 @@ fn strangers_are_told_no_details() {
         ("Host", "evil.example"),
         ("X-Forwarded-For", "198.51.100.7"),
         ("Forwarded", "for=198.51.100.7"),
+        ("X-Forwarded-Server", "proxy.example"),
         ("Via", "1.1 a"),
     ] {
         let answer = registry.request("GET", "/readyz?verbose").header(header, said).send().expect(200);

@@ -314,7 +314,7 @@ fn only_this_machine_is_told_and_only_by_itself() {
     registry.get("/metrics").expect(200);
     registry.head("/metrics").expect(200).brings("");
     let refused = |response: Response| drop(response.refused(404, "UNSUPPORTED"));
-    for header in ["X-Forwarded-For", "Forwarded", "Via", "X-Real-IP", "X-Forwarded-Proto"] {
+    for header in ["X-Forwarded-For", "Forwarded", "Via", "X-Real-IP", "X-Forwarded-Proto", "X-Forwarded-Server"] {
         refused(registry.request("GET", "/metrics").header(header, "x").send());
     }
     refused(registry.request("GET", "/metrics").header("Host", "registry.example").send());

@@ -18,6 +18,8 @@ const HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
 const PREFIX: HeaderName = HeaderName::from_static("x-forwarded-prefix");
 const PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+/// Which proxy it was: of use to nobody, but a sign that there was one.
+const SERVER: HeaderName = HeaderName::from_static("x-forwarded-server");
 const REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 
 /// What the first proxy was asked: of several words the first counts. What is not told, or cannot be, is not there.
@@ -73,7 +75,7 @@ impl Told {
 /// Whether a request came by a proxy, as its headers tell: whoever sends it can deny that, but not a client of that proxy.
 pub(crate) fn is_passed_on(headers: &HeaderMap) -> bool {
     let via = http::header::VIA;
-    [FORWARDED, FOR, HOST, PORT, PREFIX, PROTO, REAL_IP, via].iter().any(|name| headers.contains_key(name))
+    [FORWARDED, FOR, HOST, PORT, PREFIX, PROTO, SERVER, REAL_IP, via].iter().any(|name| headers.contains_key(name))
 }
 
 /// Whether the headers are those that are no standard, and what everybody writes.
