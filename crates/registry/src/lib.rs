@@ -38,7 +38,9 @@ mod validation;
 use std::{sync::Arc, time::Duration};
 
 use cargohold_metadata::Metadata;
-pub use cargohold_metadata::{CandidateStatus, Count, Grace, Reason, SweepStatus, Timestamp, Undeleted};
+pub use cargohold_metadata::{
+    CandidateStatus, Count, FailedDelivery, Grace, Reason, SweepStatus, Timestamp, Undeleted,
+};
 
 use tokio::sync::{Notify, watch};
 

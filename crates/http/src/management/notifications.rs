@@ -86,15 +86,16 @@ fn count(count: Count) -> Value {
 }
 
 fn failure(failed: &FailedEvent) -> Value {
+    let FailedEvent { endpoint, delivery } = failed;
     json!({
-        "endpoint": failed.endpoint,
-        "event": failed.number,
-        "happened_at": time(failed.at),
-        "attempts": failed.attempts,
-        "attempted_at": failed.attempted_at.map(time),
-        "error": failed.error,
-        "given_up": failed.given_up,
+        "endpoint": endpoint,
+        "event": delivery.event.number(),
+        "happened_at": time(delivery.at),
+        "attempts": delivery.attempts,
+        "attempted_at": delivery.attempted_at.map(time),
+        "error": delivery.error,
+        "given_up": delivery.given_up,
         // What is sent, as it is sent.
-        "body": serde_json::from_str::<Value>(&failed.body).unwrap_or_default(),
+        "body": serde_json::from_str::<Value>(&delivery.body).unwrap_or_default(),
     })
 }

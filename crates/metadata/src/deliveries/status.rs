@@ -74,7 +74,7 @@ pub struct FailedDelivery {
     pub given_up: bool,
     /// When the event happened.
     pub at: Timestamp,
-    /// What is sent.
+    /// What is sent, in JSON.
     pub body: String,
 }
 

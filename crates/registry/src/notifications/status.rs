@@ -71,20 +71,8 @@ pub enum EndpointState {
 pub struct FailedEvent {
     /// The endpoint.
     pub endpoint: String,
-    /// The event's number here.
-    pub number: i64,
-    /// How often it was tried.
-    pub attempts: u64,
-    /// When it was tried last.
-    pub attempted_at: Option<Timestamp>,
-    /// What went wrong then.
-    pub error: Option<String>,
-    /// Whether it is not tried any more until somebody asks for it.
-    pub given_up: bool,
-    /// When it happened.
-    pub at: Timestamp,
-    /// What is sent, in JSON.
-    pub body: String,
+    /// The event, and what went wrong.
+    pub delivery: FailedDelivery,
 }
 
 /// What is to be tried again.
@@ -117,7 +105,7 @@ impl Registry {
         let mut all = Vec::new();
         for record in self.endpoint_records_of(endpoint).await? {
             let failed = self.0.metadata.failed_deliveries(record.id, EventId::FIRST, limit).await?;
-            all.extend(failed.into_iter().map(|failed| failed_event(&record.name, failed)));
+            all.extend(failed.into_iter().map(|delivery| FailedEvent { endpoint: record.name.clone(), delivery }));
         }
         Ok(all)
     }
@@ -205,17 +193,4 @@ fn status(record: EndpointRecord, pending: PendingDeliveries, live: Option<&Live
         (status.last_success, status.last_failure) = (progress.last_success, progress.last_failure.clone());
     }
     status
-}
-
-fn failed_event(endpoint: &str, failed: FailedDelivery) -> FailedEvent {
-    FailedEvent {
-        endpoint: endpoint.to_owned(),
-        number: failed.event.number(),
-        attempts: failed.attempts,
-        attempted_at: failed.attempted_at,
-        error: failed.error,
-        given_up: failed.given_up,
-        at: failed.at,
-        body: failed.body,
-    }
 }

@@ -240,9 +240,11 @@ async fn what_is_given_up_holds_nothing_and_can_be_asked_for() {
             assert_eq!(receiver.tag().await, tag);
         }
         let failed = registry.failed_events(&operator(), Some("hook"), 10).await.unwrap();
-        let told = failed.iter().map(|failed| (failed.attempts, failed.given_up, failed.error.as_deref()));
+        let told = failed
+            .iter()
+            .map(|FailedEvent { delivery, .. }| (delivery.attempts, delivery.given_up, delivery.error.as_deref()));
         assert_eq!(told.collect::<Vec<_>>(), [(2, true, Some("answered 500"))]);
-        assert!(failed[0].body.contains(r#""tag":"one""#));
+        assert!(failed[0].delivery.body.contains(r#""tag":"one""#));
         assert_eq!(registry.redeliver(&operator(), &Redelivery::default()).await.unwrap(), 1);
         assert_eq!(receiver.tag().await, "one");
     })
