@@ -13,8 +13,8 @@ use ureq::http::{HeaderMap, HeaderName, HeaderValue};
 use crate::{client::Response, registry::Registry, waiting::DEADLINE};
 
 #[derive(Debug)]
-pub(crate) struct Wire {
-    stream: BufReader<TcpStream>,
+pub(crate) struct Wire<S = TcpStream> {
+    stream: BufReader<S>,
     asked: String,
     /// A shared registry ends with its last handle, and somebody who is connected is one who uses it.
     _registry: Arc<Registry>,
@@ -22,10 +22,18 @@ pub(crate) struct Wire {
 
 impl Wire {
     pub(crate) fn connect(registry: Arc<Registry>) -> Self {
-        let stream = TcpStream::connect(registry.addr()).unwrap();
-        stream.set_nodelay(true).unwrap();
-        stream.set_read_timeout(Some(DEADLINE)).unwrap();
-        stream.set_write_timeout(Some(DEADLINE)).unwrap();
+        Self::of(connect(&registry), registry)
+    }
+
+    /// Has the kernel end the connection at once, as a client that crashed does.
+    pub(crate) fn reset(self) {
+        set_socket_linger(self.stream.get_ref(), Some(Duration::ZERO)).unwrap();
+    }
+}
+
+impl<S: Read + Write> Wire<S> {
+    /// A connection to a registry.
+    pub(crate) fn of(stream: S, registry: Arc<Registry>) -> Self {
         Self { stream: BufReader::new(stream), asked: String::new(), _registry: registry }
     }
 
@@ -38,6 +46,12 @@ impl Wire {
 
     pub(crate) fn send(&mut self, bytes: impl AsRef<[u8]>) {
         self.stream.get_mut().write_all(bytes.as_ref()).unwrap();
+    }
+
+    #[track_caller]
+    pub(crate) fn get(&mut self, path: &str) -> Response {
+        self.begin("GET", path, &[]);
+        self.answer()
     }
 
     /// One chunk of a body in chunked transfer encoding; an empty one ends it.
@@ -100,13 +114,8 @@ impl Wire {
         drop(self);
     }
 
-    /// Has the kernel end the connection at once, as a client that crashed does.
-    pub(crate) fn reset(self) {
-        set_socket_linger(self.stream.get_ref(), Some(Duration::ZERO)).unwrap();
-    }
-
     /// The connection itself, for what is no request.
-    pub(crate) fn stream(&mut self) -> &mut TcpStream {
+    pub(crate) fn stream(&mut self) -> &mut S {
         self.stream.get_mut()
     }
 
@@ -117,4 +126,13 @@ impl Wire {
         assert!(line.ends_with('\n'), "the connection ended in the answer to {}", self.asked);
         line.trim_end().to_owned()
     }
+}
+
+/// A connection on which nothing was said yet.
+pub(crate) fn connect(registry: &Registry) -> TcpStream {
+    let stream = TcpStream::connect(registry.addr()).unwrap();
+    stream.set_nodelay(true).unwrap();
+    stream.set_read_timeout(Some(DEADLINE)).unwrap();
+    stream.set_write_timeout(Some(DEADLINE)).unwrap();
+    stream
 }

@@ -9,7 +9,7 @@ fn served(mode: &str) -> [bool; 3] {
     let house = House::with(&format!("clientcas: [\"{{folder}}/ca.crt\"]\n{mode}"));
     let (unknown, known) = (Authority::named("elsewhere").issue(), house.authority.issue());
     [None, Some(&unknown), Some(&known)].map(|shows| {
-        let connected = Secure::connect(house.registry.addr(), house.authority.client(shows));
+        let connected = Secure::shake_hands(&house.registry, house.authority.client(shows));
         connected.is_ok_and(|mut stream| stream.is_served())
     })
 }
