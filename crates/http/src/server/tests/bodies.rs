@@ -21,6 +21,16 @@ fn unfinished(bytes: &'static str) -> Upload {
     UnsyncBoxBody::new(StreamBody::new(frames))
 }
 
+/// A body of so many bytes, frame by frame, and as many as were taken of it and of others.
+fn told_of(bytes: u32, taken: watch::Sender<u32>) -> Upload {
+    const FRAME: u32 = 16 * 1024;
+    let frames = stream::iter(0..bytes / FRAME).map(move |_| {
+        taken.send_modify(|taken| *taken += FRAME);
+        Ok(Frame::data(Bytes::from_static(&[0; FRAME as usize])))
+    });
+    UnsyncBoxBody::new(StreamBody::new(frames))
+}
+
 fn whole(bytes: impl Into<Bytes>) -> Upload {
     UnsyncBoxBody::new(http_body_util::Full::new(bytes.into()))
 }
@@ -98,12 +108,12 @@ async fn a_client_whose_window_the_server_holds_is_not_blamed() {
     let _clock = clock::run();
     let (running, release) = reading().await;
     let (mut client, _connection) = http2(&running).await;
-    let size = STREAM_WINDOW as usize;
+    let (taken, mut all_taken) = watch::channel(0);
     let held: Vec<_> = (0..CONNECTION_WINDOW / STREAM_WINDOW)
-        .map(|_| tokio::spawn(client.send_request(post("/held", whole(vec![0; size])))))
+        .map(|_| tokio::spawn(client.send_request(post("/held", told_of(STREAM_WINDOW, taken.clone())))))
         .collect();
-    // Time goes on when all is sent that can be.
-    sleep(Duration::from_secs(1)).await;
+    // A frame is taken when there is room for it in the window: now there is none left.
+    all_taken.wait_for(|bytes| *bytes == CONNECTION_WINDOW).await.unwrap();
     let asked = tokio::spawn(client.send_request(post("/", whole("cannot be sent"))));
     sleep(10 * STALL).await;
     assert!(!asked.is_finished());
