@@ -64,7 +64,8 @@ pub(crate) fn run(restore: &Restore) -> anyhow::Result<()> {
 }
 
 fn told(outcome: &Outcome, file: &Path, aside: Option<&Path>) -> String {
-    let mut text = format!("restored {}: {} blobs", file.display(), outcome.blobs);
+    let blobs = show::list(&[(outcome.blobs, "blob", "blobs")]).unwrap_or_else(|| "no blob".to_owned());
+    let mut text = format!("restored {}: {blobs}", file.display());
     if outcome.missing > 0 {
         let lost = format!("\n{} of them have no bytes any more; a push of each puts it right", outcome.missing);
         text.push_str(&lost);

@@ -102,8 +102,8 @@ pub(crate) enum Fault {
     Encoding { key: String },
     #[error(
         "http.addr: other machines can reach {addr}, and auth is not set: anybody there could read and overwrite every image\n  \
-         Listen on 127.0.0.1:{port}, where only this machine reaches it, or say that this is what you want: \
-         CARGOHOLD__AUTH=open, or `auth: open` in the configuration file",
+         Listen on 127.0.0.1:{port}, where only this machine reaches it, or name a file of passwords in auth.htpasswd.path, \
+         or say that this is what you want: CARGOHOLD__AUTH=open, or `auth: open` in the configuration file",
         port = addr.port()
     )]
     Exposed { addr: SocketAddr },
