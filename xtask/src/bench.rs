@@ -2,23 +2,36 @@
 //!
 //! Machines differ and are noisy, so what is told is CPU time of the server per byte or per request, each beside the same of the
 //! others. nginx with sendfile is the limit for pulls, a plain loop that receives, hashes, writes and syncs the one for pushes.
-//! While blobs move, client and server are held on one core: on a virtual machine wake-ups across cores cost more than the bytes.
+//! One client and the server are held on one core: on a virtual machine wake-ups across cores cost more than the bytes.
 
 mod contender;
+mod crowd;
+mod curl;
+mod far;
+mod load;
+mod material;
+mod page;
 mod plain_receiver;
+mod plot;
 mod report;
+mod rows;
+mod syncs;
 mod usage;
 mod wire;
 mod work;
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 
 use anyhow::{Context as _, Result, ensure};
-use clap::Args;
+use clap::{Args, ValueEnum};
 
-use self::contender::{Contender, Kind};
+use self::contender::{Contender, Kind, Role};
+use self::material::{Material, Sizes};
 use self::report::Table;
+use self::work::Bench;
+use crate::e2e::authority::Authority;
 use crate::e2e::scratch::Scratch;
 
 pub(crate) const EXAMPLES: &str = "\
@@ -27,12 +40,36 @@ Measures release builds, which it makes first. Peers that are not installed are 
 Examples:
   cargo xtask bench                                  everything that is installed
   cargo xtask bench --olareg ~/bin/olareg            with a peer that no package brings
+  cargo xtask bench costs tls                        only what one client costs
   cargo xtask bench --page docs/benchmarks.md        and write down what came out
   cargo xtask bench --smoke --server target/debug/cargohold
                                                      only whether it works: small, and without peers";
 
+/// What is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+enum Part {
+    /// What one client costs that pulls, pushes and asks
+    Costs,
+    /// Pulls by TLS, with HTTP/1.1 and HTTP/2
+    Tls,
+    /// Pushes to a server that is far away
+    Far,
+    /// Many clients at a time
+    Load,
+    /// How often the disk is waited for
+    Syncs,
+    /// Lists and lookups in tables with many rows
+    Rows,
+    /// Slow readers, and files that are not in memory
+    Crowds,
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct Options {
+    /// What to measure; everything if nothing is named
+    #[arg(value_name = "PART")]
+    parts: Vec<Part>,
+
     /// The built server [default: cargo builds it for release]
     #[arg(long, value_name = "PROGRAM")]
     server: Option<PathBuf>,
@@ -75,25 +112,107 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     }
     let server = options.server.as_ref().context("name the server with --server")?;
     let server = server.canonicalize().with_context(|| format!("there is no {}", server.display()))?;
-    let scratch = Scratch::new(false)?;
-    let sizes = if options.smoke { work::Sizes::SMOKE } else { work::Sizes::FULL };
-    let mut table = Table::default();
-    for kind in options.contenders(server) {
-        match Contender::start(&kind, &scratch)? {
-            Some(mut contender) => {
-                println!("{}", contender.name());
-                work::all(&mut contender, sizes, options.runs, &mut table)?;
-                contender.stop()?;
-            }
-            None => table.missing(kind.name()),
-        }
+    let run = Run {
+        parts: if options.parts.is_empty() { Part::value_variants() } else { &options.parts }.iter().copied().collect(),
+        sizes: if options.smoke { Sizes::SMOKE } else { Sizes::FULL },
+        runs: options.runs.max(1),
+        scratch: Scratch::new(false)?,
+    };
+    let mut table = Table { program: server.metadata()?.len(), ..Table::default() };
+    let mut material = Material::new(run.sizes.large);
+    for kind in options.contenders(server.clone()) {
+        run.compare(&kind, &mut material, &mut table)?;
     }
-    ensure!(!table.is_empty(), "nothing was measured");
-    println!("\n{}", table.text());
+    run.ours(&Kind::Ours(server), &material, &mut table)?;
+    println!("\n{}", page::text(&table));
     if let Some(page) = &options.page {
-        std::fs::write(page, table.page()).with_context(|| page.display().to_string())?;
+        page::write(&table, page)?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What is done, how much of it and how often.
+struct Run {
+    parts: BTreeSet<Part>,
+    sizes: Sizes,
+    runs: usize,
+    scratch: Scratch,
+}
+
+impl Run {
+    fn has(&self, part: Part) -> bool {
+        self.parts.contains(&part)
+    }
+
+    /// What all of them are measured by.
+    fn compare(&self, kind: &Kind, material: &mut Material, table: &mut Table) -> Result<()> {
+        if ![Part::Costs, Part::Tls, Part::Far, Part::Load, Part::Syncs].iter().any(|part| self.has(*part)) {
+            return Ok(());
+        }
+        let Some(mut contender) = Contender::start(kind, &self.scratch, None)? else {
+            table.missing.push(kind.name());
+            return Ok(());
+        };
+        println!("{}", contender.name());
+        table.contenders.push(contender.name());
+        table.versions.extend(kind.version());
+        let mut bench = Bench { sizes: self.sizes, runs: self.runs, material: &mut *material, table: &mut *table };
+        if self.has(Part::Costs) {
+            bench.plain(&contender)?;
+        } else if contender.role != Role::Receiver {
+            bench.material.bring(&contender)?;
+        }
+        if self.has(Part::Far) && contender.is_ours() {
+            bench.far(&contender, &self.scratch)?;
+        }
+        if self.has(Part::Load) && contender.role != Role::Receiver {
+            let path = material.paths(contender.role).manifest;
+            let level = |clients: &usize| load::level(&contender, *clients, self.sizes.requests, &path);
+            let levels = self.sizes.clients.iter().map(level).collect::<Result<Vec<_>>>()?;
+            table.levels.push((contender.name(), levels));
+        }
+        if self.has(Part::Syncs) && contender.role == Role::Registry {
+            let syncs = syncs::of_an_image(&contender, &self.scratch.folder("syncs")?)?;
+            println!("  syncs for an image: {}", report::digits(syncs));
+            table.syncs.insert(contender.name(), syncs);
+        }
+        contender.stop()?;
+        if self.has(Part::Tls) && contender.role != Role::Receiver {
+            let authority = Authority::new(self.scratch.folder("authority")?)?;
+            let pair = authority.issue("bench")?;
+            let mut contender = Contender::start(kind, &self.scratch, Some(&pair))?.context("it was there before")?;
+            let mut bench = Bench { sizes: self.sizes, runs: self.runs, material, table };
+            bench.tls(&contender, &authority.certificate())?;
+            contender.stop()?;
+        }
+        Ok(())
+    }
+
+    /// What ours alone is measured by.
+    fn ours(&self, kind: &Kind, material: &Material, table: &mut Table) -> Result<()> {
+        if self.has(Part::Rows) {
+            println!("few rows and many");
+            (table.among, table.starts) = rows::all(kind, &self.scratch, material, self.sizes, self.runs)?;
+        }
+        if self.has(Part::Crowds) {
+            println!("crowds");
+            let scratch = self.scratch.within("crowds")?;
+            let start = |tls| Contender::start(kind, &scratch, tls)?.context("the server is not there");
+            let mut contender = start(None)?;
+            material.bring(&contender)?;
+            table.cold = Some(crowd::cold(&contender, self.sizes)?);
+            contender.stop()?;
+            contender = start(None)?;
+            table.crowds.push(("plain", crowd::slow_readers(&contender, None, material, self.sizes)?));
+            contender.stop()?;
+            let authority = Authority::new(scratch.folder("authority")?)?;
+            contender = start(Some(&authority.issue("crowds")?))?;
+            let certificate = authority.certificate();
+            table.crowds.push(("by TLS", crowd::slow_readers(&contender, Some(&certificate), material, self.sizes)?));
+            contender.stop()?;
+        }
+        Ok(())
+    }
 }
 
 impl Options {

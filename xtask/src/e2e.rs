@@ -6,7 +6,7 @@
 
 mod acme;
 mod adopt;
-mod authority;
+pub(crate) mod authority;
 pub(crate) mod command;
 mod crane;
 pub(crate) mod digest;

@@ -2,12 +2,15 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use serde_json::json;
 
 use super::usage::Processes;
 use super::wire::Wire;
+use crate::e2e::authority::Pair;
 use crate::e2e::command::find;
 use crate::e2e::scratch::Scratch;
 use crate::e2e::service::{Recipe, Service};
@@ -15,7 +18,7 @@ use crate::e2e::service::{Recipe, Service};
 const START_LIMIT: Duration = Duration::from_mins(1);
 
 /// Who takes part.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Ours(PathBuf),
     Nginx,
@@ -42,6 +45,7 @@ pub(crate) enum Role {
 #[derive(Debug)]
 pub(crate) struct Contender {
     name: &'static str,
+    is_ours: bool,
     pub(crate) role: Role,
     pub(crate) address: String,
     /// Where it takes its files from, if that is what it does.
@@ -70,6 +74,26 @@ impl Kind {
         }
     }
 
+    /// Its name and its version, as it tells them.
+    pub(crate) fn version(&self) -> Option<String> {
+        let how = match self {
+            Self::Receiver => return None,
+            Self::Nginx => "-v",
+            Self::Olareg(_) => "version",
+            _ => "--version",
+        };
+        let told = Command::new(self.program()?).arg(how).output().ok()?;
+        let told = [told.stdout, told.stderr].concat();
+        let told = String::from_utf8_lossy(&told).into_owned();
+        let word = told.split_whitespace().map(|word| word.rsplit('/').next().unwrap_or(word)).find(|word| {
+            word.trim_start_matches('v').starts_with(|first: char| first.is_ascii_digit()) && word.contains('.')
+        });
+        let name = self.name().trim_end_matches(" (limit)");
+        Some(word.map_or(name.to_owned(), |word| {
+            format!("{name} {}", word.trim_start_matches('v').trim_end_matches([',', ';']))
+        }))
+    }
+
     /// The program, if it is there.
     fn program(&self) -> Option<PathBuf> {
         match self {
@@ -81,8 +105,8 @@ impl Kind {
         }
     }
 
-    /// Its arguments; what it reads is written into `folder` first.
-    fn arguments(&self, folder: &Path, port: u16) -> Result<Vec<String>> {
+    /// Its arguments; what it reads is written into `folder` first. With a certificate it speaks TLS.
+    fn arguments(&self, folder: &Path, port: u16, tls: Option<&Pair>) -> Result<Vec<String>> {
         let address = format!("127.0.0.1:{port}");
         let data = folder.join("data");
         fs::create_dir_all(&data)?;
@@ -90,69 +114,76 @@ impl Kind {
         let path = file.display().to_string();
         let arguments: Vec<String> = match self {
             Self::Ours(_) => {
-                let settings = format!(
-                    "http: {{addr: '{address}', limits: {{requests: 100000}}}}\nstorage: {{filesystem: {{rootdirectory: '{}'}}}}\n",
-                    data.display()
-                );
-                fs::write(&file, settings)?;
-                vec!["serve".into(), path]
-            }
-            Self::Receiver => vec!["bench".into(), "--receive".into()],
-            Self::Nginx => {
-                fs::write(&file, nginx(folder, &data, port))?;
-                vec!["-c".into(), path]
-            }
-            Self::DockerRegistry | Self::Distribution(_) => {
-                let settings = serde_json::json!({
-                    "version": "0.1",
-                    "log": { "level": "error", "accesslog": { "disabled": true } },
-                    "storage": { "filesystem": { "rootdirectory": data }, "delete": { "enabled": true } },
-                    "http": { "addr": address },
+                let tls = tls.map(|Pair { certificate, key }| json!({ "certificate": certificate, "key": key }));
+                let settings = json!({
+                    // All clients come from one address here.
+                    "http": { "addr": address, "limits": { "requests": 100_000 }, "tls": tls.unwrap_or(json!({})) },
+                    "storage": { "filesystem": { "rootdirectory": data } },
                 });
                 // JSON is YAML.
                 fs::write(&file, settings.to_string())?;
                 vec!["serve".into(), path]
             }
+            Self::Receiver => vec!["bench".into(), "--receive".into()],
+            Self::Nginx => {
+                fs::write(&file, nginx(folder, &data, port, tls))?;
+                vec!["-c".into(), path]
+            }
+            Self::DockerRegistry | Self::Distribution(_) => {
+                let tls = tls.map(|Pair { certificate, key }| json!({ "certificate": certificate, "key": key }));
+                let settings = json!({
+                    "version": "0.1",
+                    "log": { "level": "error", "accesslog": { "disabled": true } },
+                    "storage": { "filesystem": { "rootdirectory": data }, "delete": { "enabled": true } },
+                    "http": { "addr": address, "tls": tls.unwrap_or(json!({})) },
+                });
+                fs::write(&file, settings.to_string())?;
+                vec!["serve".into(), path]
+            }
             Self::Zot(_) => {
-                let settings = serde_json::json!({
+                let mut settings = json!({
                     "storage": { "rootDirectory": data, "dedupe": true, "gc": false },
                     "http": { "address": "127.0.0.1", "port": port.to_string() },
                     "log": { "level": "error" },
                 });
+                if let Some(Pair { certificate, key }) = tls {
+                    settings["http"]["tls"] = json!({ "cert": certificate, "key": key });
+                }
                 let file = file.with_extension("json");
                 fs::write(&file, settings.to_string())?;
                 vec!["serve".into(), file.display().to_string()]
             }
-            Self::Olareg(_) => [
-                "serve",
-                "--dir",
-                &data.display().to_string(),
-                "--store-type",
-                "dir",
-                "--port",
-                &port.to_string(),
-                "--verbosity",
-                "error",
-            ]
-            .map(str::to_owned)
-            .into(),
+            Self::Olareg(_) => {
+                let (data, port) = (data.display().to_string(), port.to_string());
+                let plain = ["serve", "--dir", &data, "--store-type", "dir", "--port", &port, "--verbosity", "error"];
+                let pair = tls.map(|Pair { certificate, key }| {
+                    [
+                        "--tls-cert".into(),
+                        certificate.display().to_string(),
+                        "--tls-key".into(),
+                        key.display().to_string(),
+                    ]
+                });
+                plain.map(str::to_owned).into_iter().chain(pair.into_iter().flatten()).collect()
+            }
         };
         Ok(arguments)
     }
 }
 
 impl Contender {
-    /// Starts it on a folder of its own; none if its program is not there.
-    pub(crate) fn start(kind: &Kind, scratch: &Scratch) -> Result<Option<Self>> {
+    /// Starts it on a folder of its own, with what it left there if it ran before; none if its program is not there.
+    pub(crate) fn start(kind: &Kind, scratch: &Scratch, tls: Option<&Pair>) -> Result<Option<Self>> {
         let Some(program) = kind.program() else { return Ok(None) };
+        let is_ours = matches!(kind, Kind::Ours(_));
         let folder = scratch.folder(&kind.name().replace([' ', '(', ')'], ""))?;
         let port = free_port()?;
         let log = folder.join("log");
-        let variables = if matches!(kind, Kind::Ours(_)) { vec![("RUST_LOG".into(), "warn".into())] } else { vec![] };
+        let variables = if is_ours { vec![("RUST_LOG".into(), "warn".into())] } else { vec![] };
         let recipe = Recipe {
             name: kind.name(),
             program,
-            arguments: kind.arguments(&folder, port)?,
+            arguments: kind.arguments(&folder, port, tls)?,
             variables,
             user: None,
             log: log.clone(),
@@ -163,11 +194,15 @@ impl Contender {
             let address = if kind.role() == Role::Receiver { told()? } else { format!("127.0.0.1:{port}") };
             Wire::connect(&address).is_ok().then_some(address)
         })?;
-        Ok(Some(Self { name: kind.name(), role: kind.role(), address, root: folder.join("data"), service }))
+        Ok(Some(Self { name: kind.name(), is_ours, role: kind.role(), address, root: folder.join("data"), service }))
     }
 
     pub(crate) fn name(&self) -> &'static str {
         self.name
+    }
+
+    pub(crate) fn is_ours(&self) -> bool {
+        self.is_ours
     }
 
     pub(crate) fn processes(&self) -> Processes {
@@ -184,13 +219,19 @@ impl Contender {
 }
 
 /// As somebody sets it up who wants files to be served fast, with one process that works.
-fn nginx(folder: &Path, data: &Path, port: u16) -> String {
+fn nginx(folder: &Path, data: &Path, port: u16, tls: Option<&Pair>) -> String {
     let (folder, data) = (folder.display(), data.display());
+    let (listen, pair) = match tls {
+        None => ("", String::new()),
+        Some(Pair { certificate, key }) => {
+            (" ssl http2", format!("ssl_certificate {}; ssl_certificate_key {};", certificate.display(), key.display()))
+        }
+    };
     format!(
         "daemon off;\nuser root;\nworker_processes 1;\npid {folder}/pid;\nerror_log {folder}/log warn;\n\
          events {{ worker_connections 4096; }}\n\
          http {{\n  access_log off;\n  sendfile on;\n  tcp_nopush on;\n  keepalive_requests 100000000;\n  open_file_cache max=1000;\n\
-           server {{ listen 127.0.0.1:{port}; root {data}; }}\n}}\n"
+           server {{ listen 127.0.0.1:{port}{listen}; {pair} root {data}; }}\n}}\n"
     )
 }
 

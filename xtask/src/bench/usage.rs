@@ -1,6 +1,7 @@
 //! What a process and its children have used, as `/proc` tells it (proc(5)).
 
 use std::fs;
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
@@ -29,12 +30,27 @@ impl Processes {
 
     /// The most memory that they had at a time, in bytes: of each its own.
     pub(crate) fn most_memory(self) -> u64 {
-        self.sum("VmHWM:")
+        self.number("VmHWM:") * 1024
     }
 
     /// The memory that they have, in bytes.
     pub(crate) fn memory(self) -> u64 {
-        self.sum("VmRSS:")
+        self.number("VmRSS:") * 1024
+    }
+
+    /// How many sockets they have open.
+    pub(crate) fn sockets(self) -> usize {
+        let of = |process: u32| {
+            let open = fs::read_dir(format!("/proc/{process}/fd")).into_iter().flatten().flatten();
+            let is_socket = |link: PathBuf| link.to_string_lossy().starts_with("socket:");
+            open.filter(|entry| fs::read_link(entry.path()).is_ok_and(is_socket)).count()
+        };
+        self.all().into_iter().map(of).sum()
+    }
+
+    /// How many threads they have.
+    pub(crate) fn threads(self) -> u64 {
+        self.number("Threads:")
     }
 
     /// Holds them, and this process, on one core, or lets them run on all.
@@ -48,13 +64,14 @@ impl Processes {
         Ok(())
     }
 
-    fn sum(self, field: &str) -> u64 {
+    /// A number of their status, of all together.
+    fn number(self, field: &str) -> u64 {
         let of = |process: u32| {
             let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
             let line = status.lines().find_map(|line| line.strip_prefix(field))?;
-            line.trim().strip_suffix(" kB")?.parse::<u64>().ok()
+            line.split_whitespace().next()?.parse::<u64>().ok()
         };
-        self.all().into_iter().filter_map(of).sum::<u64>() * 1024
+        self.all().into_iter().filter_map(of).sum()
     }
 
     /// It and its children: nginx works in one.

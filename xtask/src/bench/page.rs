@@ -1,0 +1,229 @@
+//! The page in `docs/` that tells what came out, with its plots beside it.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+
+use super::load::Level;
+use super::plot::{self, Scale};
+use super::report::{Row, Table, digits, told};
+use super::rows::Asked;
+use super::syncs;
+
+/// Writes the page, and the plots into a folder of its name.
+pub(crate) fn write(table: &Table, page: &Path) -> Result<()> {
+    let folder = page.with_extension("");
+    fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
+    let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let mut text = head(table);
+    let plot = |text: &mut String, file: &str, title: &str, plot: String| {
+        let _ = writeln!(text, "![{title}]({name}/{file}.svg)\n");
+        fs::write(folder.join(file).with_extension("svg"), plot)
+    };
+    text.push_str("## One client at a time\n\n");
+    text.push_str(&costs(table));
+    text.push('\n');
+    for (row, file) in
+        [(Row::Pull, "pull"), (Row::PullTls, "pull-tls"), (Row::Push, "push"), (Row::Manifest, "manifest")]
+    {
+        let title = format!("CPU of the server: {}", row.name());
+        let drawn = plot::bars(&title, &of(table, row), digits);
+        plot(&mut text, file, &title, drawn)?;
+    }
+    if let Some((_, first)) = table.levels.first() {
+        text.push_str("## Many clients at a time\n\nEach asks for a manifest by its tag again as soon as it has it; server and clients share the machine.\n\n");
+        let clients: Vec<String> = first.iter().map(|level| level.clients.to_string()).collect();
+        let series = |of: fn(&Level) -> f64| -> Vec<(&str, Vec<f64>)> {
+            table.levels.iter().map(|(name, levels)| (*name, levels.iter().map(of).collect())).collect()
+        };
+        let below = ("clients", clients.as_slice());
+        let title = "Manifests by tag in a second";
+        plot(
+            &mut text,
+            "throughput",
+            title,
+            plot::lines(title, below, &series(|level| level.per_second), Scale::Linear, thousands),
+        )?;
+        for (file, title, figure) in [
+            (
+                "wait-median",
+                "How long half of them wait, ms",
+                (|level: &Level| level.waits.median.as_secs_f64() * 1e3) as fn(&Level) -> f64,
+            ),
+            ("wait-p99", "How long 99 of 100 wait at most, ms", |level: &Level| level.waits.p99.as_secs_f64() * 1e3),
+        ] {
+            plot(&mut text, file, title, plot::lines(title, below, &series(figure), Scale::Logarithmic, digits))?;
+        }
+    }
+    if !table.among.is_empty() {
+        let (rows, drawn) = rows(table);
+        text.push_str(&rows);
+        plot(&mut text, "rows", ROWS, drawn)?;
+    }
+    text.push_str(&crowds(table));
+    fs::write(page, text).with_context(|| page.display().to_string())
+}
+
+const ROWS: &str = "CPU of a request over the rows of its tables, us";
+
+/// What a terminal shows.
+pub(crate) fn text(table: &Table) -> String {
+    let rows = if table.among.is_empty() { String::new() } else { rows(table).0 };
+    format!("{}\n{rows}{}", costs(table), crowds(table))
+}
+
+fn head(table: &Table) -> String {
+    let mut text = format!(
+        "# Benchmarks\n\nWritten by `cargo xtask bench --page docs/benchmarks.md`, which repeats it ([how](../CONTRIBUTING.md)). Ratios hold \
+         better than figures: machines differ, and this one is {}. With one client, server and client are held on one core: on a virtual machine \
+         wake-ups across cores would cost more than the work. No server logs its requests.\n\n",
+        machine()
+    );
+    let _ = writeln!(text, "Measured: {}.", table.versions.join(", "));
+    if !table.missing.is_empty() {
+        let _ = writeln!(text, "\nNot installed, and so not measured: {}.", table.missing.join(", "));
+    }
+    text.push('\n');
+    text
+}
+
+fn costs(table: &Table) -> String {
+    let mut text = String::from("| CPU of the server (time that it took) |");
+    for contender in &table.contenders {
+        let _ = write!(text, " {contender} |");
+    }
+    let _ = writeln!(text, "\n|---|{}", "---|".repeat(table.contenders.len()));
+    let mut line = |name: &str, cell: &dyn Fn(&'static str) -> Option<String>| {
+        let cells: Vec<String> = table.contenders.iter().map(|contender| cell(contender).unwrap_or_default()).collect();
+        if cells.iter().any(|cell| !cell.is_empty()) {
+            let _ = writeln!(text, "| {name} | {} |", cells.join(" | "));
+        }
+    };
+    for row in Row::ALL {
+        line(row.name(), &|contender| table.figures.get(&(row, contender)).map(|figure| told(row, *figure)));
+    }
+    line(
+        &format!("syncs for an image of {} layers, {} clients at once", syncs::LAYERS, syncs::CLIENTS),
+        &|contender| table.syncs.get(contender).copied().map(digits),
+    );
+    line("resident, idle / most, MB", &|contender| {
+        let (idle, most) = table.memory.get(contender)?;
+        Some(format!("{} / {}", megabytes(*idle), megabytes(*most)))
+    });
+    if !table.missing.is_empty() {
+        let _ = writeln!(text, "\nNot installed, and so not measured: {}.", table.missing.join(", "));
+    }
+    text
+}
+
+/// The bars of a row, in the order of the contenders.
+fn of(table: &Table, row: Row) -> Vec<(&'static str, f64)> {
+    let figure = |contender: &&'static str| Some((*contender, table.figures.get(&(row, contender))?.cpu * row.scale()));
+    table.contenders.iter().filter_map(figure).collect()
+}
+
+/// As text, and drawn.
+fn rows(table: &Table) -> (String, String) {
+    let mut all: Vec<u64> = table.among.iter().map(|among| among.rows).collect();
+    all.dedup();
+    all.sort_unstable();
+    all.dedup();
+    let marks: Vec<String> = all.iter().map(|rows| thousands_of(*rows)).collect();
+    let of = |asked: Asked| -> Vec<f64> {
+        table.among.iter().filter(|among| among.asked == asked).map(|among| among.figure.cpu * 1e6).collect()
+    };
+    let mut text = format!(
+        "## Few rows and many\n\nCargohold on SQLite.\n\n| CPU of a request, us | {} rows |\n|---|{}\n",
+        marks.join(" rows | "),
+        "---|".repeat(all.len())
+    );
+    for asked in Asked::ALL {
+        let cells: Vec<String> = of(asked).into_iter().map(digits).collect();
+        let _ = writeln!(text, "| {asked} | {} |", cells.join(" | "));
+    }
+    let start =
+        |of: &dyn Fn(&super::rows::Start) -> String| table.starts.iter().map(of).collect::<Vec<_>>().join(" | ");
+    let _ = writeln!(
+        text,
+        "| start to first answer, ms | {} |",
+        start(&|start| digits(start.answered.as_secs_f64() * 1e3))
+    );
+    let _ =
+        writeln!(text, "| resident behind that, MB | {} |\n", start(&|start| megabytes(start.resident).to_string()));
+    let names: Vec<String> = Asked::ALL.iter().map(ToString::to_string).collect();
+    let series: Vec<(&str, Vec<f64>)> = names.iter().map(String::as_str).zip(Asked::ALL.map(of)).collect();
+    let drawn = plot::lines(ROWS, ("rows", &marks), &series, Scale::Linear, digits);
+    (text, drawn)
+}
+
+fn crowds(table: &Table) -> String {
+    let mut text = String::from("## Crowds\n\n");
+    for (how, crowd) in &table.crowds {
+        let _ = writeln!(
+            text,
+            "- {} readers that take a large blob slowly, {how}: {} MB resident, {} threads.",
+            crowd.readers,
+            megabytes(crowd.resident),
+            crowd.threads
+        );
+        if crowd.quiet.p99.as_nanos() > 0 {
+            let _ = writeln!(
+                text,
+                "  A manifest meanwhile: 99 of 100 within {} ms; without them {} ms.",
+                digits(crowd.meanwhile.p99.as_secs_f64() * 1e3),
+                digits(crowd.quiet.p99.as_secs_f64() * 1e3)
+            );
+        }
+    }
+    if let Some(cold) = &table.cold {
+        let _ = writeln!(
+            text,
+            "- `/healthz` while {} files are pulled that are not in memory: 99 of 100 within {} ms; without them {} ms.",
+            cold.files,
+            digits(cold.meanwhile.p99.as_secs_f64() * 1e3),
+            digits(cold.quiet.p99.as_secs_f64() * 1e3)
+        );
+    }
+    let _ = writeln!(text, "- The program has {} MB.", megabytes(table.program));
+    text
+}
+
+fn megabytes(bytes: u64) -> u64 {
+    bytes.div_ceil(1_000_000)
+}
+
+fn thousands(figure: f64) -> String {
+    if figure >= 1000.0 { format!("{:.0}k", figure / 1000.0) } else { format!("{figure:.0}") }
+}
+
+fn thousands_of(rows: u64) -> String {
+    match rows {
+        0..1000 => rows.to_string(),
+        1000..1_000_000 => format!("{}k", rows / 1000),
+        _ => format!("{}M", rows / 1_000_000),
+    }
+}
+
+fn machine() -> String {
+    let text = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = text.lines().find_map(|line| line.strip_prefix("model name\t: ")).unwrap_or("an unknown processor");
+    format!("{} cores of {model}", text.matches("processor\t").count())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::report::Figure;
+    use super::*;
+
+    #[test]
+    fn a_table_has_a_line_for_each_row_and_names_who_is_missing() {
+        let mut table = Table { contenders: vec!["ours"], missing: vec!["zot"], ..Table::default() };
+        table.put(Row::Pull, "ours", Figure { cpu: 0.123_4, wall: 0.5 });
+        let text = costs(&table);
+        assert!(text.contains("| pull of a large blob, s/GB | 0.123 (0.500) |"), "{text}");
+        assert!(!text.contains("manifest by tag"), "{text}");
+        assert!(text.ends_with("not measured: zot.\n"), "{text}");
+    }
+}
