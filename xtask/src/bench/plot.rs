@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 const WIDTH: f64 = 720.0;
 /// Left of what is drawn: names of bars, or figures of the axis.
 const LEFT: f64 = 150.0;
-const RIGHT: f64 = 130.0;
+const RIGHT: f64 = 190.0;
 const TOP: f64 = 46.0;
 const BAR: f64 = 26.0;
 const LINES: f64 = 260.0;
@@ -190,7 +190,7 @@ mod tests {
     #[test]
     fn a_bar_is_as_long_as_its_figure() {
         let plot = bars("pull", &[("ours", 1.0), ("theirs", 4.0)], |figure| format!("{figure} s"));
-        assert!(plot.contains("width=\"110.0\"") && plot.contains("width=\"440.0\""), "{plot}");
+        assert!(plot.contains("width=\"95.0\"") && plot.contains("width=\"380.0\""), "{plot}");
         assert!(plot.contains(">1 s<"), "{plot}");
     }
 
@@ -200,7 +200,7 @@ mod tests {
         let plot = lines("wait", ("clients", &marks), &[("ours", vec![1.0, 100.0])], Scale::Logarithmic, |figure| {
             figure.to_string()
         });
-        assert!(plot.contains("points=\"150.0,306.0 590.0,46.0\""), "{plot}");
+        assert!(plot.contains("points=\"150.0,306.0 530.0,46.0\""), "{plot}");
         assert!(plot.contains(">10<"), "{plot}");
     }
 
