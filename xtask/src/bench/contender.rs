@@ -112,12 +112,12 @@ impl Kind {
         fs::create_dir_all(&data)?;
         let file = folder.join("settings");
         let path = file.display().to_string();
+        let pair = tls.map_or(json!({}), |Pair { certificate, key }| json!({ "certificate": certificate, "key": key }));
         let arguments: Vec<String> = match self {
             Self::Ours(_) => {
-                let tls = tls.map(|Pair { certificate, key }| json!({ "certificate": certificate, "key": key }));
                 let settings = json!({
                     // All clients come from one address here.
-                    "http": { "addr": address, "limits": { "requests": 100_000 }, "tls": tls.unwrap_or(json!({})) },
+                    "http": { "addr": address, "limits": { "requests": 100_000 }, "tls": pair },
                     "storage": { "filesystem": { "rootdirectory": data } },
                 });
                 // JSON is YAML.
@@ -130,12 +130,11 @@ impl Kind {
                 vec!["-c".into(), path]
             }
             Self::DockerRegistry | Self::Distribution(_) => {
-                let tls = tls.map(|Pair { certificate, key }| json!({ "certificate": certificate, "key": key }));
                 let settings = json!({
                     "version": "0.1",
                     "log": { "level": "error", "accesslog": { "disabled": true } },
                     "storage": { "filesystem": { "rootdirectory": data }, "delete": { "enabled": true } },
-                    "http": { "addr": address, "tls": tls.unwrap_or(json!({})) },
+                    "http": { "addr": address, "tls": pair },
                 });
                 fs::write(&file, settings.to_string())?;
                 vec!["serve".into(), path]

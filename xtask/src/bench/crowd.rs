@@ -11,7 +11,7 @@ use anyhow::{Context as _, Result, anyhow, ensure};
 use rustix::fs::{Advice, fadvise};
 
 use super::contender::Contender;
-use super::curl::SlowReaders;
+use super::curl;
 use super::load::{Waits, waits};
 use super::material::{Material, Sizes, blob_path, noise, push};
 use crate::e2e::digest;
@@ -28,9 +28,8 @@ pub(crate) struct Crowd {
     /// In bytes.
     pub(crate) resident: u64,
     pub(crate) threads: u64,
-    /// Of others, without the readers and with them.
-    pub(crate) quiet: Waits,
-    pub(crate) meanwhile: Waits,
+    /// Of others, without the readers and with them, if they were looked at.
+    pub(crate) others: Option<(Waits, Waits)>,
 }
 
 /// How long `/healthz` takes while nobody else asks, and while many cold files are read.
@@ -41,7 +40,8 @@ pub(crate) struct Cold {
     pub(crate) meanwhile: Waits,
 }
 
-/// Readers of a file that was pushed, by TLS if there is an authority to trust. Others ask without TLS, at `plain`, for a manifest.
+/// Readers of a file: without TLS, where it is pushed first and others ask for a manifest meanwhile, or by TLS if there is an
+/// authority to trust.
 pub(crate) fn slow_readers(
     contender: &Contender,
     authority: Option<&Path>,
@@ -51,16 +51,17 @@ pub(crate) fn slow_readers(
     let file = noise(sizes.file);
     let scheme = if authority.is_some() { "https" } else { "http" };
     let path = blob_path(&digest::sha256(&file));
-    let ask = |times| match authority {
-        None => waits(&mut contender.connect()?, times, &material.paths(contender.role).manifest),
-        Some(_) => Ok(Vec::new()),
-    };
-    if authority.is_none() {
+    let manifest = material.paths(contender.role).manifest;
+    let ask = || anyhow::Ok(Waits::of(waits(&mut contender.connect()?, QUESTIONS, &manifest)?));
+    let quiet = if authority.is_none() {
         push(&mut contender.connect()?, &file)?;
-    }
-    let quiet = Waits::of(ask(QUESTIONS)?);
+        Some(ask()?)
+    } else {
+        None
+    };
     let address = format!("{scheme}://{}{path}", contender.address);
-    let readers = SlowReaders::start(&address, authority, sizes.readers)?;
+    let readers =
+        curl::slow_readers(&address, authority, sizes.readers, &contender.root.with_file_name("readers.log"))?;
     let processes = contender.processes();
     let began = Instant::now();
     while processes.sockets() < sizes.readers {
@@ -69,10 +70,10 @@ pub(crate) fn slow_readers(
     }
     // Until the pipes are full, they are fast.
     thread::sleep(Duration::from_secs(3));
-    let meanwhile = Waits::of(ask(QUESTIONS)?);
+    let others = quiet.map(|quiet| anyhow::Ok((quiet, ask()?))).transpose()?;
     let (resident, threads) = (processes.memory(), processes.threads());
     drop(readers);
-    Ok(Crowd { readers: sizes.readers, resident, threads, quiet, meanwhile })
+    Ok(Crowd { readers: sizes.readers, resident, threads, others })
 }
 
 /// Pulls of files that the page cache has nothing of.

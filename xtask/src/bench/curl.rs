@@ -1,10 +1,11 @@
 //! The client where bytes go by TLS or HTTP/2: curl, held on the core that the server is held on.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Result, bail, ensure};
 
 use crate::e2e::command::Tool;
+use crate::e2e::service::{Recipe, Service};
 use crate::e2e::tools::locate_or_say;
 
 /// Which protocol it speaks.
@@ -76,41 +77,28 @@ impl Curl {
     }
 }
 
-/// Many curls that take what they ask for slowly, all the same; they end when this is dropped.
-#[derive(Debug)]
-pub(crate) struct SlowReaders {
-    readers: Vec<std::process::Child>,
-}
-
 /// Transfers of one curl.
 const EACH: usize = 250;
 
-impl SlowReaders {
-    /// So many, each of which takes a few KiB a second.
-    pub(crate) fn start(address: &str, authority: Option<&Path>, count: usize) -> Result<Self> {
-        let curl: PathBuf = locate_or_say("curl")?;
-        let mut readers = Vec::new();
-        for first in (0..count).step_by(EACH) {
-            let mut command = std::process::Command::new("setpriv");
-            command.args(["--pdeathsig", "TERM"]).arg(&curl).args(["--silent", "--http1.1", "--limit-rate", "16k"]);
-            if let Some(authority) = authority {
-                command.arg("--cacert").arg(authority);
-            }
-            let here = EACH.min(count - first);
-            command.args(["--parallel", "--parallel-immediate", "--parallel-max", &here.to_string()]);
-            command.args(["--output", "/dev/null"]).arg(format!("{address}#[1-{here}]"));
-            let null = std::process::Stdio::null;
-            readers.push(command.stdout(null()).stderr(null()).spawn().context("curl does not start")?);
+/// So many who take what they ask for slowly, a few KiB a second, until what this answers is dropped.
+pub(crate) fn slow_readers(address: &str, authority: Option<&Path>, count: usize, log: &Path) -> Result<Vec<Service>> {
+    let program = locate_or_say("curl")?;
+    let trusted = authority.map(|authority| ["--cacert".to_owned(), authority.display().to_string()]);
+    let readers = |first| {
+        let here = EACH.min(count - first).to_string();
+        let asked = format!("{address}#[1-{here}]");
+        let slowly = ["--silent", "--http1.1", "--limit-rate", "16k", "--output", "/dev/null"];
+        let together = ["--parallel", "--parallel-immediate", "--parallel-max", &here, &asked];
+        let arguments = slowly.into_iter().chain(together).map(str::to_owned).chain(trusted.iter().flatten().cloned());
+        Recipe {
+            name: "curl",
+            program: program.clone(),
+            arguments: arguments.collect(),
+            variables: Vec::new(),
+            user: None,
+            log: log.to_owned(),
         }
-        Ok(Self { readers })
-    }
-}
-
-impl Drop for SlowReaders {
-    fn drop(&mut self) {
-        for reader in &mut self.readers {
-            reader.kill().ok();
-            reader.wait().ok();
-        }
-    }
+        .start()
+    };
+    (0..count).step_by(EACH).map(readers).collect()
 }

@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 
@@ -16,54 +17,68 @@ use super::syncs;
 pub(crate) fn write(table: &Table, page: &Path) -> Result<()> {
     let folder = page.with_extension("");
     fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
-    let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let mut text = head(table);
-    let plot = |text: &mut String, file: &str, title: &str, plot: String| {
-        let _ = writeln!(text, "![{title}]({name}/{file}.svg)\n");
-        fs::write(folder.join(file).with_extension("svg"), plot)
-    };
-    text.push_str("## One client at a time\n\n");
-    text.push_str(&costs(table));
-    text.push('\n');
-    for (row, file) in
-        [(Row::Pull, "pull"), (Row::PullTls, "pull-tls"), (Row::Push, "push"), (Row::Manifest, "manifest")]
-    {
-        let title = format!("CPU of the server: {}", row.name());
-        let drawn = plot::bars(&title, &of(table, row), digits);
-        plot(&mut text, file, &title, drawn)?;
-    }
-    if let Some((_, first)) = table.levels.first() {
-        text.push_str("## Many clients at a time\n\nEach asks for a manifest by its tag again as soon as it has it; server and clients share the machine.\n\n");
-        let clients: Vec<String> = first.iter().map(|level| level.clients.to_string()).collect();
-        let series = |of: fn(&Level) -> f64| -> Vec<(&str, Vec<f64>)> {
-            table.levels.iter().map(|(name, levels)| (*name, levels.iter().map(of).collect())).collect()
-        };
-        let below = ("clients", clients.as_slice());
-        let title = "Manifests by tag in a second";
-        plot(
-            &mut text,
-            "throughput",
-            title,
-            plot::lines(title, below, &series(|level| level.per_second), Scale::Linear, thousands),
-        )?;
-        for (file, title, figure) in [
-            (
-                "wait-median",
-                "How long half of them wait, ms",
-                (|level: &Level| level.waits.median.as_secs_f64() * 1e3) as fn(&Level) -> f64,
-            ),
-            ("wait-p99", "How long 99 of 100 wait at most, ms", |level: &Level| level.waits.p99.as_secs_f64() * 1e3),
-        ] {
-            plot(&mut text, file, title, plot::lines(title, below, &series(figure), Scale::Logarithmic, digits))?;
-        }
-    }
+    let mut written = Page { folder, text: head(table) };
+    written.costs(table)?;
+    written.load(table)?;
     if !table.among.is_empty() {
-        let (rows, drawn) = rows(table);
-        text.push_str(&rows);
-        plot(&mut text, "rows", ROWS, drawn)?;
+        let (text, drawn) = rows(table);
+        written.text.push_str(&text);
+        written.plot("rows", ROWS, &drawn)?;
     }
-    text.push_str(&crowds(table));
-    fs::write(page, text).with_context(|| page.display().to_string())
+    written.text.push_str(&crowds(table));
+    fs::write(page, written.text).with_context(|| page.display().to_string())
+}
+
+/// The page so far, and the folder that its plots are in.
+struct Page {
+    folder: PathBuf,
+    text: String,
+}
+
+impl Page {
+    fn plot(&mut self, file: &str, title: &str, drawn: &str) -> Result<()> {
+        let name = self.folder.file_name().unwrap_or_default().to_string_lossy();
+        let _ = writeln!(self.text, "![{title}]({name}/{file}.svg)\n");
+        let path = self.folder.join(file).with_extension("svg");
+        fs::write(&path, drawn).with_context(|| path.display().to_string())
+    }
+
+    /// What one client costs.
+    fn costs(&mut self, table: &Table) -> Result<()> {
+        let _ = writeln!(self.text, "## One client at a time\n\n{}", costs(table));
+        for (row, file) in
+            [(Row::Pull, "pull"), (Row::PullTls, "pull-tls"), (Row::Push, "push"), (Row::Manifest, "manifest")]
+        {
+            let title = format!("CPU of the server: {}", row.name());
+            self.plot(file, &title, &plot::bars(&title, &of(table, row), digits))?;
+        }
+        Ok(())
+    }
+
+    /// How it goes for many, if that was measured.
+    fn load(&mut self, table: &Table) -> Result<()> {
+        let Some((_, first)) = table.levels.first() else { return Ok(()) };
+        self.text.push_str(
+            "## Many clients at a time\n\nEach asks for a manifest by its tag again as soon as it has it; server and clients share the \
+             machine.\n\n",
+        );
+        let clients: Vec<String> = first.iter().map(|level| level.clients.to_string()).collect();
+        let mut draw = |file, title, scale, figure: fn(&Level) -> f64| {
+            let of = |levels: &Vec<Level>| levels.iter().map(figure).collect();
+            let series: Vec<(&str, Vec<f64>)> = table.levels.iter().map(|(name, levels)| (*name, of(levels))).collect();
+            let told = if scale == Scale::Linear { thousands } else { digits };
+            self.plot(file, title, &plot::lines(title, ("clients", &clients), &series, scale, told))
+        };
+        draw("throughput", "Manifests by tag in a second", Scale::Linear, |level| level.per_second)?;
+        let wait = Scale::Logarithmic;
+        draw("wait-median", "How long half of them wait, ms", wait, |level| millis(level.waits.median))?;
+        draw("wait-p99", "How long 99 of 100 wait at most, ms", wait, |level| millis(level.waits.p99))?;
+        Ok(())
+    }
+}
+
+fn millis(wait: Duration) -> f64 {
+    wait.as_secs_f64() * 1e3
 }
 
 const ROWS: &str = "CPU of a request over the rows of its tables, us";
@@ -81,11 +96,7 @@ fn head(table: &Table) -> String {
          wake-ups across cores would cost more than the work. No server logs its requests.\n\n",
         machine()
     );
-    let _ = writeln!(text, "Measured: {}.", table.versions.join(", "));
-    if !table.missing.is_empty() {
-        let _ = writeln!(text, "\nNot installed, and so not measured: {}.", table.missing.join(", "));
-    }
-    text.push('\n');
+    let _ = writeln!(text, "Measured: {}.\n", table.versions.join(", "));
     text
 }
 
@@ -128,8 +139,6 @@ fn of(table: &Table, row: Row) -> Vec<(&'static str, f64)> {
 fn rows(table: &Table) -> (String, String) {
     let mut all: Vec<u64> = table.among.iter().map(|among| among.rows).collect();
     all.dedup();
-    all.sort_unstable();
-    all.dedup();
     let marks: Vec<String> = all.iter().map(|rows| thousands_of(*rows)).collect();
     let of = |asked: Asked| -> Vec<f64> {
         table.among.iter().filter(|among| among.asked == asked).map(|among| among.figure.cpu * 1e6).collect()
@@ -145,11 +154,7 @@ fn rows(table: &Table) -> (String, String) {
     }
     let start =
         |of: &dyn Fn(&super::rows::Start) -> String| table.starts.iter().map(of).collect::<Vec<_>>().join(" | ");
-    let _ = writeln!(
-        text,
-        "| start to first answer, ms | {} |",
-        start(&|start| digits(start.answered.as_secs_f64() * 1e3))
-    );
+    let _ = writeln!(text, "| start to first answer, ms | {} |", start(&|start| digits(millis(start.answered))));
     let _ =
         writeln!(text, "| resident behind that, MB | {} |\n", start(&|start| megabytes(start.resident).to_string()));
     let names: Vec<String> = Asked::ALL.iter().map(ToString::to_string).collect();
@@ -168,12 +173,12 @@ fn crowds(table: &Table) -> String {
             megabytes(crowd.resident),
             crowd.threads
         );
-        if crowd.quiet.p99.as_nanos() > 0 {
+        if let Some((quiet, meanwhile)) = crowd.others {
             let _ = writeln!(
                 text,
                 "  A manifest meanwhile: 99 of 100 within {} ms; without them {} ms.",
-                digits(crowd.meanwhile.p99.as_secs_f64() * 1e3),
-                digits(crowd.quiet.p99.as_secs_f64() * 1e3)
+                digits(millis(meanwhile.p99)),
+                digits(millis(quiet.p99))
             );
         }
     }
@@ -182,8 +187,8 @@ fn crowds(table: &Table) -> String {
             text,
             "- `/healthz` while {} files are pulled that are not in memory: 99 of 100 within {} ms; without them {} ms.",
             cold.files,
-            digits(cold.meanwhile.p99.as_secs_f64() * 1e3),
-            digits(cold.quiet.p99.as_secs_f64() * 1e3)
+            digits(millis(cold.meanwhile.p99)),
+            digits(millis(cold.quiet.p99))
         );
     }
     let _ = writeln!(text, "- The program has {} MB.", megabytes(table.program));

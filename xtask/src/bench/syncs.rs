@@ -2,18 +2,17 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Stdio};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use anyhow::{Context as _, Result, anyhow, bail, ensure};
-use rustix::process::{Pid, Signal, kill_process};
+use anyhow::{Context as _, Result, anyhow, ensure};
 use serde_json::json;
 
 use super::contender::Contender;
 use super::material::{REPOSITORY, blob_path, noise, push};
 use crate::e2e::digest;
 use crate::e2e::images::OCI_MANIFEST;
+use crate::e2e::service::Recipe;
 use crate::e2e::tools::locate_or_say;
 
 /// Who push at the same time.
@@ -26,39 +25,34 @@ const ATTACH_LIMIT: Duration = Duration::from_secs(30);
 pub(crate) fn of_an_image(contender: &Contender, folder: &Path) -> Result<f64> {
     let written = folder.join("syncs");
     fs::write(&written, "")?;
-    let mut strace = Command::new(locate_or_say("strace")?)
-        .args(["-f", "-qq", "-e", "signal=none", "-e", "trace=fsync,fdatasync,syncfs,sync,msync,sync_file_range"])
-        .arg("-o")
-        .arg(&written)
-        .args(["-p", &contender.processes().0.to_string()])
-        .stderr(Stdio::null())
-        .spawn()
-        .context("strace does not start")?;
-    let pushed = traced(contender).and_then(|()| push_all(contender));
-    // It lets go of the server, which runs on.
-    kill_process(Pid::from_child(&strace), Signal::INT)?;
-    strace.wait()?;
-    pushed?;
+    let process = contender.processes().0.to_string();
+    let calls = "trace=fsync,fdatasync,syncfs,sync,msync,sync_file_range";
+    let file = written.display().to_string();
+    let mut strace = Recipe {
+        name: "strace",
+        program: locate_or_say("strace")?,
+        arguments: ["-f", "-qq", "-e", "signal=none", "-e", calls, "-o", &file, "-p", &process]
+            .map(str::to_owned)
+            .to_vec(),
+        variables: Vec::new(),
+        user: None,
+        log: folder.join("strace.log"),
+    }
+    .start()?;
+    strace.wait_until(ATTACH_LIMIT, || is_traced(contender).then_some(()))?;
+    // The server's other threads too.
+    thread::sleep(Duration::from_millis(300));
+    push_all(contender)?;
+    strace.stop()?;
     let lines = fs::read_to_string(&written)?;
     let begun = lines.lines().filter(|line| line.contains('(') && !line.contains(" resumed>")).count();
     #[expect(clippy::cast_precision_loss, reason = "a few hundred")]
     Ok(begun as f64 / CLIENTS as f64)
 }
 
-/// Waits until somebody traces the server.
-fn traced(contender: &Contender) -> Result<()> {
-    let status = format!("/proc/{}/status", contender.processes().0);
-    let began = Instant::now();
-    while began.elapsed() < ATTACH_LIMIT {
-        let is_traced = |line: &str| line.strip_prefix("TracerPid:").is_some_and(|tracer| tracer.trim() != "0");
-        if fs::read_to_string(&status)?.lines().any(is_traced) {
-            // Its other threads too.
-            thread::sleep(Duration::from_millis(300));
-            return Ok(());
-        }
-        thread::sleep(Duration::from_millis(10));
-    }
-    bail!("strace did not attach to {}", contender.name())
+fn is_traced(contender: &Contender) -> bool {
+    let status = fs::read_to_string(format!("/proc/{}/status", contender.processes().0)).unwrap_or_default();
+    status.lines().any(|line| line.strip_prefix("TracerPid:").is_some_and(|tracer| tracer.trim() != "0"))
 }
 
 fn push_all(contender: &Contender) -> Result<()> {

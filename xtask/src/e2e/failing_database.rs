@@ -3,12 +3,10 @@
 //! What must hold: pushes and deletions are refused with 503 and `Retry-After`, pulls and lists go on, nothing that was refused has
 //! happened, and all goes on once the writes do. A sync that fails ends the server, and the next start has what was acknowledged.
 
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, bail, ensure};
-use rustix::process::{Pid, Signal, kill_process};
+use anyhow::{Result, bail, ensure};
 use ureq::http::Method;
 
 use super::digest;
@@ -17,11 +15,12 @@ use super::registry::{Answer, Payload, Registry};
 use super::report::Report;
 use super::scratch::Scratch;
 use super::server::{Installation, Server};
+use super::service::{Recipe, Service};
 use super::tools;
 
 const REPOSITORY: &str = "failing/database";
 const INDEX: &[u8] = br#"{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[]}"#;
-/// How long strace may take to attach itself and to let go.
+/// How long strace may take to attach itself.
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Fails writes, then syncs.
@@ -32,7 +31,7 @@ pub(crate) fn flow(program: &Path, scratch: &Scratch, report: &Report) {
         put(&server.registry, "kept")?.expect(201, "201")?;
         push(&server.registry, b"kept")?.expect(201, "201")?;
         for error in ["EROFS", "EDQUOT", "EIO", "ENOSPC"] {
-            let failing = Failing::attach(&server, &folder, "pwrite64,write", error)?;
+            let failing = fail(&server, &folder, "pwrite64,write", error)?;
             refuses(&server.registry, error)?;
             drop(failing);
             until("pushes succeed again", || Ok(put(&server.registry, error)?.status() == 201))?;
@@ -45,7 +44,7 @@ pub(crate) fn flow(program: &Path, scratch: &Scratch, report: &Report) {
         let installation = Installation::new(program, folder.clone());
         let mut server = installation.start()?;
         put(&server.registry, "kept")?.expect(201, "201")?;
-        let failing = Failing::attach(&server, &folder, "fdatasync,fsync", "EIO")?;
+        let failing = fail(&server, &folder, "fdatasync,fsync", "EIO")?;
         let mut number = 0;
         until("the server ends", || {
             number += 1;
@@ -112,35 +111,18 @@ fn until(what: &str, is_so: impl FnMut() -> Result<bool>) -> Result<()> {
     Ok(())
 }
 
-/// Calls on the database's files that fail until this is dropped.
-struct Failing {
-    strace: Child,
-}
-
-impl Failing {
-    fn attach(server: &Server, folder: &Path, calls: &str, error: &str) -> Result<Self> {
-        let files: Vec<PathBuf> =
-            ["cargohold.db", "cargohold.db-wal"].map(|file| folder.join("data").join(file)).into();
-        let mut strace = Command::new(tools::locate_or_say("strace")?);
-        strace.args(["-qq", "-f", "-o", "/dev/null", "-p", &server.process_id().to_string()]);
-        strace.arg("-e").arg(format!("trace={calls}")).arg("-e").arg(format!("inject={calls}:error={error}"));
-        for file in &files {
-            strace.arg("-P").arg(file);
-        }
-        strace.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        Ok(Self { strace: strace.spawn().context("strace does not start")? })
+/// Has calls on the database's files fail until what it answers is dropped.
+///
+/// strace is asked to end then, which lets go of the server; killed it would let go in the midst of a call.
+fn fail(server: &Server, folder: &Path, calls: &str, error: &str) -> Result<Service> {
+    let process = server.process_id().to_string();
+    let (traced, injected) = (format!("trace={calls}"), format!("inject={calls}:error={error}"));
+    let mut arguments =
+        ["-qq", "-f", "-o", "/dev/null", "-p", &process, "-e", &traced, "-e", &injected].map(str::to_owned).to_vec();
+    for file in ["cargohold.db", "cargohold.db-wal"] {
+        arguments.extend(["-P".to_owned(), folder.join("data").join(file).display().to_string()]);
     }
-}
-
-impl Drop for Failing {
-    fn drop(&mut self) {
-        // Asked to end it lets go of the server; killed it would let go in the midst of a call.
-        if let Some(pid) = i32::try_from(self.strace.id()).ok().and_then(Pid::from_raw) {
-            let _ = kill_process(pid, Signal::TERM);
-        }
-        if until("strace ends", || Ok(self.strace.try_wait()?.is_some())).is_err() {
-            let _ = self.strace.kill();
-            let _ = self.strace.wait();
-        }
-    }
+    let program = tools::locate_or_say("strace")?;
+    Recipe { name: "strace", program, arguments, variables: Vec::new(), user: None, log: folder.join("strace.log") }
+        .start()
 }
