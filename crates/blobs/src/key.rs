@@ -116,7 +116,7 @@ fn blob_folder(digest: &Digest) -> String {
 
 fn is_component(component: &str) -> bool {
     (1..=LONGEST_COMPONENT).contains(&component.len())
-        && component.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
+        && component.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'.' | b'_' | b'-'))
         && component != "."
         && component != ".."
 }

@@ -113,7 +113,7 @@ impl Api {
             Some(challenge) => challenge::ask(error, challenge, &site),
             None => error,
         });
-        let mut response = watched.span.in_scope(|| answer.unwrap_or_else(ApiError::into_response));
+        let mut response = answer.unwrap_or_else(|error| watched.span.in_scope(|| error.into_response()));
         if head {
             response = without_body(response);
         }
@@ -141,7 +141,7 @@ impl Api {
         }
         let path = request.uri().path();
         if let Some(probe) = Probe::of(self.options.site.inside(path).unwrap_or(path)) {
-            return (self.probe(probe, &request, &connection).await, None);
+            return (Box::pin(self.probe(probe, &request, &connection)).await, None);
         }
         if let Err(unhealthy) = self.options.health.require() {
             return (Err(unhealthy), None);
@@ -186,11 +186,11 @@ impl Api {
         match path {
             "/" if request.method().is_safe() => return Ok(root::get()),
             token::PATH if self.gate.challenge().is_some() => {
-                return token::answer(&self.gate, &self.watchers.metrics, caller, request).await;
+                return Box::pin(token::answer(&self.gate, &self.watchers.metrics, caller, request)).await;
             }
             debug::METRICS if request.method().is_safe() && debug::from_this_machine(&request, &connection) => {
                 if let Some(numbers) = &self.numbers {
-                    return Ok(numbers.answer().await);
+                    return Ok(Box::pin(numbers.answer()).await);
                 }
             }
             _ => {}
@@ -200,6 +200,8 @@ impl Api {
         self.options.rules.check(&path, &method)?;
         let (told, pages) = (self.told(&request, watched, site, caller), self.options.pages);
         let registry = told.as_ref().unwrap_or(&self.registry);
+        // What is asked for less often than blobs and manifests is boxed: this future is moved about, and is as large as the
+        // largest that it holds.
         match (path, &method) {
             (Path::Ping, &Method::GET | &Method::HEAD) => {
                 self.gate.greet(caller)?;
@@ -213,22 +215,26 @@ impl Api {
                 blobs::get(registry, &pull(name)?, &digest, request.headers(), connection.transport).await
             }
 
-            (Path::Blob { name, digest }, &Method::DELETE) => blobs::delete(registry, &delete(name)?, digest).await,
+            (Path::Blob { name, digest }, &Method::DELETE) => {
+                Box::pin(blobs::delete(registry, &delete(name)?, digest)).await
+            }
 
             (Path::Uploads { name }, &Method::POST) => {
-                uploads::start::post(registry, &self.gate, caller, &push(name)?, request).await
+                Box::pin(uploads::start::post(registry, &self.gate, caller, &push(name)?, request)).await
             }
 
             (Path::Upload { name, id }, &Method::GET | &Method::HEAD) => {
-                uploads::status::get(registry, &push(name)?, id).await
+                Box::pin(uploads::status::get(registry, &push(name)?, id)).await
             }
             (Path::Upload { name, id }, &Method::PATCH) => {
-                uploads::append::patch(registry, &push(name)?, id, request).await
+                Box::pin(uploads::append::patch(registry, &push(name)?, id, request)).await
             }
             (Path::Upload { name, id }, &Method::PUT) => {
-                uploads::finish::put(registry, &push(name)?, id, request).await
+                Box::pin(uploads::finish::put(registry, &push(name)?, id, request)).await
             }
-            (Path::Upload { name, id }, &Method::DELETE) => uploads::cancel::delete(registry, &push(name)?, id).await,
+            (Path::Upload { name, id }, &Method::DELETE) => {
+                Box::pin(uploads::cancel::delete(registry, &push(name)?, id)).await
+            }
 
             (Path::Manifest { name, reference }, &Method::HEAD) => {
                 manifests::head(registry, &pull(name)?, &reference, request.headers()).await
@@ -237,23 +243,23 @@ impl Api {
                 manifests::get(registry, &pull(name)?, &reference, request.headers()).await
             }
             (Path::Manifest { name, reference }, &Method::PUT) => {
-                manifests::put(registry, &push(name)?, &reference, request).await
+                Box::pin(manifests::put(registry, &push(name)?, &reference, request)).await
             }
 
             (Path::Manifest { name, reference }, &Method::DELETE) => {
-                manifests::delete(registry, &delete(name)?, &reference).await
+                Box::pin(manifests::delete(registry, &delete(name)?, &reference)).await
             }
 
             (Path::Tags { name }, &Method::GET | &Method::HEAD) => {
-                tags::get(registry, pull(name)?, Query::of(request.uri()), pages).await
+                Box::pin(tags::get(registry, pull(name)?, Query::of(request.uri()), pages)).await
             }
 
             (Path::Referrers { name, digest }, &Method::GET | &Method::HEAD) => {
-                referrers::get(registry, &pull(name)?, &digest, Query::of(request.uri())).await
+                Box::pin(referrers::get(registry, &pull(name)?, &digest, Query::of(request.uri()))).await
             }
 
             (Path::Catalog, &Method::GET | &Method::HEAD) => {
-                catalog::get(registry, &self.gate.catalog(caller)?, Query::of(request.uri()), pages).await
+                Box::pin(catalog::get(registry, &self.gate.catalog(caller)?, Query::of(request.uri()), pages)).await
             }
 
             (Path::Discover { name: None }, &Method::GET | &Method::HEAD) => {
@@ -261,7 +267,7 @@ impl Api {
                 Ok(discover::registry())
             }
             (Path::Discover { name: Some(name) }, &Method::GET | &Method::HEAD) => {
-                discover::repository(registry, &pull(name)?).await
+                Box::pin(discover::repository(registry, &pull(name)?)).await
             }
 
             (path, _) => Err(ApiError::method_not_allowed(&method, methods(&path))),

@@ -135,11 +135,9 @@ fn respond(request: &HeaderMap, digest: &Digest, media_type: &str, bytes: Bytes)
     if has {
         *response.status_mut() = StatusCode::NOT_MODIFIED;
     }
-    response.headers_mut().extend([
-        (header::CONTENT_TYPE, headers::value(media_type)),
-        (headers::CONTENT_DIGEST, headers::value(digest.to_string())),
-        (header::ETAG, headers::entity_tag(digest)),
-    ]);
+    response.headers_mut().reserve(headers::USUAL);
+    response.headers_mut().insert(header::CONTENT_TYPE, headers::value(media_type));
+    response.headers_mut().extend(headers::identity(digest));
     response
 }
 

@@ -187,12 +187,14 @@ impl Metadata {
     }
 }
 
+/// What goes to PostgreSQL is boxed: every request has such a future in its own, which is moved about, and over the network it
+/// counts for nothing.
 impl Engine {
     /// The first row, if there is one. SQLite answers within the call.
     async fn optional<T: FromRow>(&self, statement: &Statement, parameters: &[Value<'_>]) -> Result<Option<T>, Error> {
         match self {
             Self::Sqlite(sqlite) => sqlite.optional(statement, parameters),
-            Self::Postgres(postgres) => postgres.optional(statement, parameters).await,
+            Self::Postgres(postgres) => Box::pin(postgres.optional(statement, parameters)).await,
         }
     }
 
@@ -200,7 +202,7 @@ impl Engine {
     async fn all<T: FromRow>(&self, statement: &Statement, parameters: &[Value<'_>]) -> Result<Vec<T>, Error> {
         match self {
             Self::Sqlite(sqlite) => sqlite.all(statement, parameters),
-            Self::Postgres(postgres) => postgres.all(statement, parameters).await,
+            Self::Postgres(postgres) => Box::pin(postgres.all(statement, parameters)).await,
         }
     }
 }

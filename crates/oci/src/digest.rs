@@ -161,8 +161,16 @@ impl Digest {
 
     /// The hash in lower-case hexadecimal.
     pub fn hex(&self) -> String {
-        let digit = |nibble: u8| char::from(HEX_DIGITS[usize::from(nibble)]);
-        self.hash().iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 0xf)]).collect()
+        self.with_hex(str::to_owned)
+    }
+
+    /// Hands on the hash in lower-case hexadecimal, for which no memory has to be found: most answers have it twice.
+    fn with_hex<T>(&self, take: impl FnOnce(&str) -> T) -> T {
+        let mut digits = [0; 2 * LONGEST_HASH];
+        for (pair, byte) in digits.as_chunks_mut::<2>().0.iter_mut().zip(self.hash()) {
+            *pair = [byte >> 4, byte & 0xf].map(|nibble| HEX_DIGITS[usize::from(nibble)]);
+        }
+        take(str::from_utf8(&digits[..2 * self.algorithm().hash_len()]).unwrap_or_default())
     }
 
     /// `hash` must be of the algorithm's length.
@@ -188,7 +196,9 @@ impl Digest {
 
 impl fmt::Display for Digest {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}:{}", self.algorithm(), self.hex())
+        formatter.write_str(self.algorithm().as_str())?;
+        formatter.write_str(":")?;
+        self.with_hex(|hex| formatter.write_str(hex))
     }
 }
 

@@ -190,7 +190,8 @@ fn name(raw: &str) -> Result<RepositoryName, PathError> {
 /// Malformed escapes stay as they are and malformed UTF-8 becomes U+FFFD; no grammar allows either, so each is refused where
 /// it stands.
 fn decode(raw: &str) -> Cow<'_, str> {
-    percent_decode_str(raw).decode_utf8_lossy()
+    // Nearly always there is nothing to decode.
+    if raw.contains('%') { percent_decode_str(raw).decode_utf8_lossy() } else { raw.into() }
 }
 
 #[cfg(test)]
