@@ -1,7 +1,7 @@
 //! The one writer: a thread that owns the write connection and commits in groups.
 //!
-//! Whatever waits when a commit ends shares the next one, a savepoint each, so that one sync makes all of them durable; every
-//! answer is sent after that commit. A commit that nobody in it awaits the disk for has no sync of its own. A transaction that
+//! Whatever waits when a commit ends shares the next one, so that one sync makes all of them durable, with a savepoint each if there
+//! are several; every answer is sent after that commit. A commit that nobody in it awaits the disk for has no sync of its own. A transaction that
 //! fails is undone alone.
 
 use std::{
@@ -206,8 +206,7 @@ impl WriterThread {
 
     fn commit(&mut self, group: &mut [Box<dyn Job>]) -> Commit {
         let began = Instant::now();
-        let result = self.run_group(group).and_then(|()| Ok(self.connection.execute_batch("commit")?));
-        let Err(error) = result else {
+        let Err(error) = self.run_group(group) else {
             self.metrics.sizes.observe(u32::try_from(group.len()).unwrap_or(u32::MAX));
             self.metrics.durations.observe_time(began.elapsed());
             return Commit::Done;
@@ -215,10 +214,9 @@ impl WriterThread {
         self.metrics.failures.increment();
         stop_if_a_sync_failed(&error);
         tracing::error!(%error, cause = ?error, "a commit failed, nothing of it is kept");
-        // Ids that the failed transaction reserved were not reserved.
         self.ids = Ids::none();
         if !self.connection.is_autocommit()
-            && let Err(error) = self.connection.execute_batch("rollback")
+            && let Err(error) = self.undo_all()
         {
             stop(&format!("a failed commit could not be rolled back: {error}"));
         }
@@ -240,20 +238,49 @@ impl WriterThread {
 
     fn run_group(&mut self, group: &mut [Box<dyn Job>]) -> Result<(), Error> {
         self.sync_commits(group.iter().any(|job| job.awaits_disk()))?;
-        self.connection.execute_batch("begin immediate")?;
-        for job in group {
-            now(self.ids.reserve(&mut Connection::new(&mut self.connection)))?;
-            self.connection.execute_batch("savepoint job")?;
-            let keep = job.run(&mut Tx { connection: Connection::new(&mut self.connection), ids: &mut self.ids });
-            // Some errors (a full disk) make SQLite roll everything back by itself: then nothing of the group is left.
-            if self.connection.is_autocommit() {
-                return Err(job.failure());
-            }
-            if !keep {
-                self.metrics.undone.increment();
-            }
-            self.connection.execute_batch(if keep { "release job" } else { "rollback to job; release job" })?;
+        self.steer("begin immediate")?;
+        if let [job] = group {
+            // What is alone is undone with all that there is: it needs no savepoint.
+            self.reserve_ids()?;
+            return if self.run_job(job.as_mut())? { self.steer("commit") } else { self.undo_all() };
         }
+        for job in group {
+            self.reserve_ids()?;
+            self.steer("savepoint job")?;
+            if !self.run_job(job.as_mut())? {
+                self.steer("rollback to job")?;
+            }
+            self.steer("release job")?;
+        }
+        self.steer("commit")
+    }
+
+    fn reserve_ids(&mut self) -> Result<(), Error> {
+        now(self.ids.reserve(&mut Connection::new(&mut self.connection)))
+    }
+
+    /// True if what the job did is to be kept.
+    fn run_job(&mut self, job: &mut dyn Job) -> Result<bool, Error> {
+        let keep = job.run(&mut Tx { connection: Connection::new(&mut self.connection), ids: &mut self.ids });
+        // Some errors (a full disk) make SQLite roll everything back by itself: then nothing of the group is left.
+        if self.connection.is_autocommit() {
+            return Err(job.failure());
+        }
+        if !keep {
+            self.metrics.undone.increment();
+        }
+        Ok(keep)
+    }
+
+    /// Undoes the whole transaction. Ids that it reserved were not reserved.
+    fn undo_all(&mut self) -> Result<(), Error> {
+        self.ids = Ids::none();
+        self.steer("rollback")
+    }
+
+    /// Runs a statement that begins, ends or undoes; it is prepared once.
+    fn steer(&self, statement: &str) -> Result<(), Error> {
+        self.connection.prepare_cached(statement)?.execute([])?;
         Ok(())
     }
 }

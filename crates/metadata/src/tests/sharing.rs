@@ -32,6 +32,19 @@ async fn one_that_fails_is_undone_alone() {
     assert_eq!(facts.ask("select name, (select count(*) from manifests) from repositories"), ["a 50"]);
 }
 
+/// The first transaction of a process reserves ids; undone, it has reserved none.
+#[tokio::test]
+async fn one_that_fails_alone_takes_the_ids_with_it_that_it_reserved() {
+    let facts = Facts::new().await;
+    facts.metadata.close().await;
+    let facts = Facts { metadata: facts.database.open().await.unwrap(), ..facts };
+    facts.metadata.run(Fails).await.unwrap_err();
+    facts.put("a", "image", &[], &["v1"]).await.unwrap();
+    assert_eq!(facts.ask("select name from repositories"), ["a"]);
+    let within = "select (select max(id) from manifests) <= cast(value as bigint) from settings where key = 'last_id'";
+    assert_eq!(facts.ask(within), ["1"]);
+}
+
 async fn join_all<F: Future>(futures: impl Iterator<Item = F>) -> Vec<F::Output> {
     let mut futures: Vec<_> = futures.map(Box::pin).collect();
     let mut outputs = Vec::new();
