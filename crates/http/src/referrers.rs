@@ -3,13 +3,13 @@
 //! Source: OCI distribution specification, "Listing Referrers". Never 404: nothing attached is an empty list, also where there is
 //! no such subject or repository.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use cargohold_access::{Permit, Pull};
 use cargohold_oci::{Digest, ErrorCode, Path, media_type::OCI_IMAGE_INDEX};
 use cargohold_registry::{Place, Referrer, Registry};
 use http::{HeaderValue, Response, header};
-use serde_json::json;
+use serde::Serialize;
 
 use crate::{Body, error::ApiError, headers, query::Query};
 
@@ -17,6 +17,19 @@ use crate::{Body, error::ApiError, headers, query::Query};
 const STEP: u16 = 100;
 /// Bytes of descriptors after which a page ends: clients take answers of at most 4 MiB.
 const PAGE: usize = 3 * 1024 * 1024;
+
+/// What a list says of one manifest in it.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Descriptor<'r> {
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    annotations: &'r BTreeMap<String, String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    artifact_type: Option<&'r str>,
+    digest: &'r Digest,
+    media_type: &'r str,
+    size: u64,
+}
 
 pub(crate) async fn get(
     registry: &Registry,
@@ -74,18 +87,10 @@ async fn page(
 }
 
 fn descriptor(referrer: &Referrer) -> String {
-    let mut descriptor = json!({
-        "mediaType": referrer.media_type,
-        "digest": referrer.digest.to_string(),
-        "size": referrer.size,
-    });
-    if let Some(artifact_type) = &referrer.artifact_type {
-        descriptor["artifactType"] = json!(artifact_type);
-    }
-    if !referrer.annotations.is_empty() {
-        descriptor["annotations"] = json!(referrer.annotations);
-    }
-    descriptor.to_string()
+    let Referrer { media_type, digest, size, artifact_type, annotations, .. } = referrer;
+    let artifact_type = artifact_type.as_deref();
+    let descriptor = Descriptor { annotations, artifact_type, digest, media_type, size: *size };
+    serde_json::to_string(&descriptor).expect("its keys are texts")
 }
 
 /// Where the page begins: what a `Link` of ours says.

@@ -12,6 +12,7 @@ mod document;
 
 use std::collections::BTreeMap;
 
+use serde::Deserialize;
 use thiserror::Error;
 
 use crate::descriptor::MAX_SIZE;
@@ -153,6 +154,16 @@ impl Manifest {
         };
         let total_size = content.total_size(bytes.len());
         Ok(Self { kind, media_type, artifact_type, content, subject, annotations, total_size })
+    }
+
+    /// The annotations of a manifest that was parsed when it came; none if it cannot be read any more. The rest is not looked at.
+    pub fn annotations_of(bytes: &[u8]) -> Option<BTreeMap<String, String>> {
+        #[derive(Deserialize)]
+        struct Annotated {
+            annotations: Option<BTreeMap<String, String>>,
+        }
+        let Annotated { annotations } = serde_json::from_slice(bytes).ok()?;
+        Some(annotations.unwrap_or_default())
     }
 
     /// Which kind of manifest it is.

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fmt, num::ParseIntError, str::FromStr};
 
 use cargohold_access::{Permit, Pull};
-use cargohold_metadata::ManifestId;
+use cargohold_metadata::{ManifestId, Referrer as StoredReferrer};
 use cargohold_oci::{Digest, Manifest};
 
 use crate::{Error, Registry};
@@ -58,17 +58,42 @@ impl Registry {
         limit: u16,
     ) -> Result<Vec<Referrer>, Error> {
         let found = self.0.metadata.referrers(permit.repository(), subject, after.0, limit).await?;
-        let referrers = found.into_iter().map(|stored| {
-            let manifest = Manifest::parse(&stored.bytes, Some(&stored.media_type))?;
-            Ok(Referrer {
-                place: Place(stored.manifest),
-                digest: stored.digest,
-                size: stored.bytes.len() as u64,
-                media_type: stored.media_type,
-                artifact_type: stored.artifact_type,
-                annotations: manifest.annotations().clone(),
-            })
-        });
-        referrers.collect()
+        Ok(found.into_iter().map(referrer).collect())
+    }
+}
+
+fn referrer(stored: StoredReferrer) -> Referrer {
+    let annotations = Manifest::annotations_of(&stored.bytes).unwrap_or_else(|| {
+        tracing::error!(digest = %stored.digest, "a stored manifest cannot be read: it is listed without its annotations");
+        BTreeMap::new()
+    });
+    Referrer {
+        place: Place(stored.manifest),
+        digest: stored.digest,
+        size: stored.bytes.len() as u64,
+        media_type: stored.media_type,
+        artifact_type: stored.artifact_type,
+        annotations,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use cargohold_oci::Algorithm;
+
+    use super::*;
+
+    #[test]
+    fn one_that_cannot_be_read_any_more_is_listed_without_annotations() {
+        let stored = |bytes: &'static [u8]| StoredReferrer {
+            manifest: ManifestId::from_number(1),
+            digest: Digest::of(Algorithm::Sha256, bytes),
+            media_type: "application/vnd.oci.image.manifest.v1+json".to_owned(),
+            artifact_type: None,
+            bytes: bytes.into(),
+        };
+        assert_eq!(referrer(stored(br#"{"annotations":{"a":"b"}}"#)).annotations["a"], "b");
+        let broken = referrer(stored(b"gone"));
+        assert_eq!((broken.size, broken.annotations.is_empty()), (4, true));
     }
 }

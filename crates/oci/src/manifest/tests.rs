@@ -378,6 +378,16 @@ fn annotations_are_texts() {
     refused(&with(image(), json!({"annotations": ["a"]})), "annotations: invalid type: sequence");
 }
 
+#[test]
+fn annotations_can_be_read_alone() {
+    let of = |value: &serde_json::Value| Manifest::annotations_of(value.to_string().as_bytes());
+    let annotated = with(image(), json!({"annotations": {"a": "b"}}));
+    assert_eq!(of(&annotated), Some(BTreeMap::from([("a".to_owned(), "b".to_owned())])));
+    assert_eq!(of(&with(image(), json!({"annotations": null}))), Some(BTreeMap::new()));
+    assert_eq!(of(&image()), Some(BTreeMap::new()));
+    assert_eq!(Manifest::annotations_of(b"{"), None);
+}
+
 // What is not even a document.
 
 #[test]
