@@ -17,10 +17,9 @@ use bytes::Bytes;
 use futures_util::Stream;
 use tokio::task::JoinHandle;
 
-use crate::page_cache::CachedFile;
+use crate::{buffer::Buffer, page_cache::CachedFile};
 
-/// Size of a frame in bytes: a thousand slow readers hold 64 MiB.
-pub const FRAME: usize = 64 * 1024;
+pub use crate::buffer::FRAME;
 
 /// A range of a file, read frame by frame.
 #[derive(Debug)]
@@ -88,14 +87,11 @@ pub(crate) async fn read_whole(file: Arc<File>, range: Range<u64>) -> io::Result
 
 /// What is in memory of `length` bytes from `offset` on; `None` if that is nothing.
 fn read_resident(file: &CachedFile, offset: u64, length: usize) -> io::Result<Option<Bytes>> {
-    let mut buffer = vec![0; length];
-    match file.read_resident(&mut buffer, offset)? {
+    let mut buffer = Buffer::of(length);
+    match file.read_resident(buffer.room(length), offset)? {
         None => Ok(None),
         Some(0) => Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the file is shorter than it was")),
-        Some(read) => {
-            buffer.truncate(read);
-            Ok(Some(buffer.into()))
-        }
+        Some(read) => Ok(Some(buffer.filled(read))),
     }
 }
 

@@ -11,6 +11,7 @@ mod access_log;
 mod api;
 mod blobs;
 pub mod body;
+mod buffer;
 mod catalog;
 mod challenge;
 mod conditional;
