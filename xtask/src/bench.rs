@@ -8,6 +8,7 @@ mod contender;
 mod crowd;
 mod curl;
 mod far;
+mod instructions;
 mod load;
 mod material;
 mod page;
@@ -33,6 +34,7 @@ use self::report::Table;
 use self::work::Bench;
 use crate::e2e::authority::Authority;
 use crate::e2e::scratch::Scratch;
+use crate::e2e::tools;
 
 pub(crate) const EXAMPLES: &str = "\
 Measures release builds, which it makes first. Peers that are not installed are named as missing.
@@ -43,7 +45,12 @@ Examples:
   cargo xtask bench costs tls                        only what one client costs
   cargo xtask bench --page docs/benchmarks.md        and write down what came out
   cargo xtask bench --smoke --server target/debug/cargohold
-                                                     only whether it works: small, and without peers";
+                                                     only whether it works, and whether a request takes more instructions
+  WRITE_COUNTS=1 cargo xtask bench instructions --smoke --server target/debug/cargohold
+                                                     have them taken for what it takes now";
+
+/// Requests whose instructions are counted; more are the same again.
+const MOST_COUNTED: u32 = 2000;
 
 /// What is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
@@ -58,6 +65,8 @@ enum Part {
     Load,
     /// How often the disk is waited for
     Syncs,
+    /// How many instructions a request takes, as valgrind counts them
+    Instructions,
     /// Lists and lookups in tables with many rows
     Rows,
     /// Slow readers, and files that are not in memory
@@ -94,9 +103,13 @@ pub(crate) struct Options {
     #[arg(long, value_name = "N", default_value_t = 3)]
     runs: usize,
 
-    /// Small and without peers: whether it works, not what it costs
+    /// Small and without peers: whether it works, and whether a request takes more instructions than it did
     #[arg(long)]
     smoke: bool,
+
+    /// Install what it needs, and stop
+    #[arg(long)]
+    prepare: bool,
 
     /// Be the plain loop that pushes are compared with
     #[arg(long, hide = true)]
@@ -106,6 +119,10 @@ pub(crate) struct Options {
 pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     if options.receive {
         return plain_receiver::run();
+    }
+    if options.prepare {
+        tools::prepare_bench()?;
+        return Ok(ExitCode::SUCCESS);
     }
     if cfg!(debug_assertions) && !options.smoke {
         return run_for_release();
@@ -120,11 +137,17 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     };
     let mut table = Table { program: server.metadata()?.len(), ..Table::default() };
     let mut material = Material::new(run.sizes.large);
-    for kind in options.contenders(server.clone()) {
-        run.compare(&kind, &mut material, &mut table)?;
+    // Round by round: a machine is faster at one time than at another, and all are to have the same share of that.
+    for round in 0..run.runs {
+        for kind in options.contenders(server.clone()) {
+            run.compare(&kind, round, &mut material, &mut table)?;
+        }
     }
     run.ours(&Kind::Ours(server), &material, &mut table)?;
     println!("\n{}", page::text(&table));
+    if options.smoke && run.has(Part::Instructions) {
+        instructions::compare(&table.instructions)?;
+    }
     if let Some(page) = &options.page {
         page::write(&table, page)?;
     }
@@ -144,52 +167,70 @@ impl Run {
         self.parts.contains(&part)
     }
 
-    /// What all of them are measured by.
-    fn compare(&self, kind: &Kind, material: &mut Material, table: &mut Table) -> Result<()> {
-        if ![Part::Costs, Part::Tls, Part::Far, Part::Load, Part::Syncs].iter().any(|part| self.has(*part)) {
+    /// What all of them are measured by. What is no figure of one client is measured in the first round only.
+    fn compare(&self, kind: &Kind, round: usize, material: &mut Material, table: &mut Table) -> Result<()> {
+        let [once, again] = [[Part::Far, Part::Load, Part::Syncs].as_slice(), &[Part::Costs, Part::Tls]];
+        let has_any = |parts: &[Part]| parts.iter().any(|part| self.has(*part));
+        let is_wanted = has_any(again) || round == 0 && has_any(once);
+        if !is_wanted {
             return Ok(());
         }
         let Some(mut contender) = Contender::start(kind, &self.scratch, None)? else {
-            table.missing.push(kind.name());
+            if round == 0 {
+                table.missing.push(kind.name());
+            }
             return Ok(());
         };
-        println!("{}", contender.name());
-        table.contenders.push(contender.name());
-        table.versions.extend(kind.version());
-        let mut bench = Bench { sizes: self.sizes, runs: self.runs, material: &mut *material, table: &mut *table };
+        println!("{}, {} of {}", contender.name(), round + 1, self.runs);
+        if round == 0 {
+            table.contenders.push(contender.name());
+            table.versions.extend(kind.version());
+        }
+        let mut bench = Bench { sizes: self.sizes, round, material: &mut *material, table: &mut *table };
         if self.has(Part::Costs) {
             bench.plain(&contender)?;
         } else if contender.role != Role::Receiver {
             bench.material.bring(&contender)?;
         }
-        if self.has(Part::Far) && contender.is_ours() {
-            bench.far(&contender, &self.scratch)?;
-        }
-        if self.has(Part::Load) && contender.role != Role::Receiver {
-            let path = material.paths(contender.role).manifest;
-            let level = |clients: &usize| load::level(&contender, *clients, self.sizes.requests, &path);
-            let levels = self.sizes.clients.iter().map(level).collect::<Result<Vec<_>>>()?;
-            table.levels.push((contender.name(), levels));
-        }
-        if self.has(Part::Syncs) && contender.role == Role::Registry {
-            let syncs = syncs::of_an_image(&contender, &self.scratch.folder("syncs")?)?;
-            println!("  syncs for an image: {}", report::digits(syncs));
-            table.syncs.insert(contender.name(), syncs);
+        if round == 0 {
+            if self.has(Part::Far) && contender.is_ours() {
+                bench.far(&contender, &self.scratch)?;
+            }
+            self.many_clients(&contender, material, table)?;
         }
         contender.stop()?;
         if self.has(Part::Tls) && contender.role != Role::Receiver {
             let authority = Authority::new(self.scratch.folder("authority")?)?;
             let pair = authority.issue("bench")?;
             let mut contender = Contender::start(kind, &self.scratch, Some(&pair))?.context("it was there before")?;
-            let mut bench = Bench { sizes: self.sizes, runs: self.runs, material, table };
+            let mut bench = Bench { sizes: self.sizes, round, material, table };
             bench.tls(&contender, &authority.certificate())?;
             contender.stop()?;
         }
         Ok(())
     }
 
+    fn many_clients(&self, contender: &Contender, material: &Material, table: &mut Table) -> Result<()> {
+        if self.has(Part::Load) && contender.role != Role::Receiver {
+            let path = material.paths(contender.role).manifest;
+            let level = |clients: &usize| load::level(contender, *clients, self.sizes.requests, &path);
+            let levels = self.sizes.clients.iter().map(level).collect::<Result<Vec<_>>>()?;
+            table.levels.push((contender.name(), levels));
+        }
+        if self.has(Part::Syncs) && contender.role == Role::Registry {
+            let syncs = syncs::of_an_image(contender, &self.scratch.folder("syncs")?)?;
+            println!("  syncs for an image: {}", report::digits(syncs));
+            table.syncs.insert(contender.name(), syncs);
+        }
+        Ok(())
+    }
+
     /// What ours alone is measured by.
     fn ours(&self, kind: &Kind, material: &Material, table: &mut Table) -> Result<()> {
+        if self.has(Part::Instructions) {
+            println!("instructions");
+            table.instructions = instructions::count(kind, &self.scratch, self.sizes.requests.min(MOST_COUNTED))?;
+        }
         if self.has(Part::Rows) {
             println!("few rows and many");
             (table.among, table.starts) = rows::all(kind, &self.scratch, material, self.sizes, self.runs)?;

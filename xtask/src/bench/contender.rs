@@ -74,24 +74,30 @@ impl Kind {
         }
     }
 
-    /// Its name and its version, as it tells them.
+    /// Its name and its version, as it tells them: of what is built from its source, that may be a commit.
     pub(crate) fn version(&self) -> Option<String> {
-        let how = match self {
+        let how: &[&str] = match self {
             Self::Receiver => return None,
-            Self::Nginx => "-v",
-            Self::Olareg(_) => "version",
-            _ => "--version",
+            Self::Nginx => &["-v"],
+            Self::Olareg(_) => &["version", "--format", "{{.VCSRef}}"],
+            _ => &["--version"],
         };
-        let told = Command::new(self.program()?).arg(how).output().ok()?;
+        let told = Command::new(self.program()?).args(how).output().ok()?;
         let told = [told.stdout, told.stderr].concat();
-        let told = String::from_utf8_lossy(&told).into_owned();
-        let word = told.split_whitespace().map(|word| word.rsplit('/').next().unwrap_or(word)).find(|word| {
-            word.trim_start_matches('v').starts_with(|first: char| first.is_ascii_digit()) && word.contains('.')
-        });
+        let told = String::from_utf8_lossy(&told);
+        let version = match self {
+            Self::Olareg(_) => told.trim().get(..8).filter(|commit| *commit != "unknown").map(str::to_owned),
+            Self::Zot(_) => serde_json::from_str(&told)
+                .ok()
+                .and_then(|told: serde_json::Value| Some(told["commit"].as_str()?.to_owned())),
+            _ => numbered(&told),
+        };
         let name = self.name().trim_end_matches(" (limit)");
-        Some(word.map_or(name.to_owned(), |word| {
-            format!("{name} {}", word.trim_start_matches('v').trim_end_matches([',', ';']))
-        }))
+        Some(
+            version
+                .filter(|version| !version.is_empty())
+                .map_or(name.to_owned(), |version| format!("{name} {version}")),
+        )
     }
 
     /// The program, if it is there.
@@ -173,26 +179,45 @@ impl Kind {
 impl Contender {
     /// Starts it on a folder of its own, with what it left there if it ran before; none if its program is not there.
     pub(crate) fn start(kind: &Kind, scratch: &Scratch, tls: Option<&Pair>) -> Result<Option<Self>> {
+        Self::start_under(&[], kind, scratch, tls)
+    }
+
+    /// As [`start`](Self::start), by a program that runs programs.
+    pub(crate) fn start_under(
+        runner: &[String],
+        kind: &Kind,
+        scratch: &Scratch,
+        tls: Option<&Pair>,
+    ) -> Result<Option<Self>> {
         let Some(program) = kind.program() else { return Ok(None) };
         let is_ours = matches!(kind, Kind::Ours(_));
         let folder = scratch.folder(&kind.name().replace([' ', '(', ')'], ""))?;
         let port = free_port()?;
         let log = folder.join("log");
         let variables = if is_ours { vec![("RUST_LOG".into(), "warn".into())] } else { vec![] };
+        let arguments = kind.arguments(&folder, port, tls)?;
+        let mut command: Vec<String> =
+            runner.iter().cloned().chain([program.display().to_string()]).chain(arguments).collect();
         let recipe = Recipe {
             name: kind.name(),
-            program,
-            arguments: kind.arguments(&folder, port, tls)?,
+            program: command.remove(0).into(),
+            arguments: command,
             variables,
             user: None,
             log: log.clone(),
         };
         let mut service = recipe.start()?;
         let address = service.wait_until(START_LIMIT, || {
-            let told = || Some(fs::read_to_string(&log).ok()?.lines().next()?.strip_prefix("http://")?.to_owned());
+            // It may have run before: what it says last counts.
+            let told = || Some(fs::read_to_string(&log).ok()?.lines().last()?.strip_prefix("http://")?.to_owned());
             let address = if kind.role() == Role::Receiver { told()? } else { format!("127.0.0.1:{port}") };
             Wire::connect(&address).is_ok().then_some(address)
         })?;
+        if *kind == Kind::Nginx {
+            // It listens before the process is there that works.
+            let processes = Processes(service.process_id());
+            service.wait_until(START_LIMIT, || (processes.count() > 1).then_some(()))?;
+        }
         Ok(Some(Self { name: kind.name(), is_ours, role: kind.role(), address, root: folder.join("data"), service }))
     }
 
@@ -232,6 +257,14 @@ fn nginx(folder: &Path, data: &Path, port: u16, tls: Option<&Pair>) -> String {
          http {{\n  access_log off;\n  sendfile on;\n  tcp_nopush on;\n  keepalive_requests 100000000;\n  open_file_cache max=1000;\n\
            server {{ listen 127.0.0.1:{port}{listen}; {pair} root {data}; }}\n}}\n"
     )
+}
+
+/// The first word that looks like a version.
+fn numbered(told: &str) -> Option<String> {
+    let words = told.split_whitespace().map(|word| word.rsplit('/').next().unwrap_or(word).trim_start_matches('v'));
+    let version =
+        words.into_iter().find(|word| word.starts_with(|first: char| first.is_ascii_digit()) && word.contains('.'));
+    version.map(|version| version.trim_end_matches([',', ';']).to_owned())
 }
 
 fn free_port() -> Result<u16> {

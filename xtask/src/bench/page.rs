@@ -113,25 +113,52 @@ fn costs(table: &Table) -> String {
         }
     };
     for row in Row::ALL {
-        line(row.name(), &|contender| table.figures.get(&(row, contender)).map(|figure| told(row, *figure)));
+        line(row.name(), &|contender| table.figure(row, contender).map(|figure| told(row, figure)));
     }
     line(
         &format!("syncs for an image of {} layers, {} clients at once", syncs::LAYERS, syncs::CLIENTS),
         &|contender| table.syncs.get(contender).copied().map(digits),
     );
+    for (row, count) in &table.instructions {
+        line(&format!("instructions of the program, {}", row.key()), &|contender| {
+            (contender == table.contenders[0]).then(|| count.to_string())
+        });
+    }
     line("resident, idle / most, MB", &|contender| {
         let (idle, most) = table.memory.get(contender)?;
         Some(format!("{} / {}", megabytes(*idle), megabytes(*most)))
     });
+    text.push_str(&ratios(table));
     if !table.missing.is_empty() {
         let _ = writeln!(text, "\nNot installed, and so not measured: {}.", table.missing.join(", "));
     }
     text
 }
 
+/// What the others take for what the first takes, since that is what can be compared with another machine.
+fn ratios(table: &Table) -> String {
+    let Some((ours, others)) = table.contenders.split_first().filter(|(_, others)| !others.is_empty()) else {
+        return String::new();
+    };
+    let mut text = format!("\n| CPU of the server, for 1 of {ours} |");
+    for other in others {
+        let _ = write!(text, " {other} |");
+    }
+    let _ = writeln!(text, "\n|---|{}", "---|".repeat(others.len()));
+    for row in Row::ALL {
+        let cell = |other: &&'static str| Some(table.figure(row, other)?.cpu / table.figure(row, ours)?.cpu);
+        let cells: Vec<Option<f64>> = others.iter().map(cell).collect();
+        if cells.iter().any(Option::is_some) {
+            let cells = cells.into_iter().map(|cell| cell.map_or(String::new(), |times| format!("{times:.2}")));
+            let _ = writeln!(text, "| {} | {} |", row.key(), cells.collect::<Vec<_>>().join(" | "));
+        }
+    }
+    text
+}
+
 /// The bars of a row, in the order of the contenders.
 fn of(table: &Table, row: Row) -> Vec<(&'static str, f64)> {
-    let figure = |contender: &&'static str| Some((*contender, table.figures.get(&(row, contender))?.cpu * row.scale()));
+    let figure = |contender: &&'static str| Some((*contender, table.figure(row, contender)?.cpu * row.scale()));
     table.contenders.iter().filter_map(figure).collect()
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::crowd::{Cold, Crowd};
+use super::instructions::Counts;
 use super::load::Level;
 use super::rows::{Among, Start};
 
@@ -34,10 +35,13 @@ pub(crate) struct Figure {
 #[derive(Debug, Default)]
 pub(crate) struct Table {
     pub(crate) contenders: Vec<&'static str>,
-    pub(crate) figures: BTreeMap<(Row, &'static str), Figure>,
+    /// One of each round.
+    pub(crate) figures: BTreeMap<(Row, &'static str), Vec<Figure>>,
     /// Idle, and the most, in bytes.
     pub(crate) memory: BTreeMap<&'static str, (u64, u64)>,
     pub(crate) syncs: BTreeMap<&'static str, f64>,
+    /// Of ours alone.
+    pub(crate) instructions: Counts,
     pub(crate) levels: Vec<(&'static str, Vec<Level>)>,
     pub(crate) among: Vec<Among>,
     pub(crate) starts: Vec<Start>,
@@ -63,6 +67,11 @@ impl Row {
         Self::Head,
         Self::SmallPush,
     ];
+
+    /// Its name without a unit.
+    pub(crate) fn key(self) -> &'static str {
+        self.name().rsplit_once(", ").map_or(self.name(), |(key, _unit)| key)
+    }
 
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -92,12 +101,25 @@ impl Row {
 impl Table {
     pub(crate) fn put(&mut self, row: Row, contender: &'static str, figure: Figure) {
         println!("  {}: {}", row.name(), told(row, figure));
-        self.figures.insert((row, contender), figure);
+        self.figures.entry((row, contender)).or_default().push(figure);
     }
 
-    pub(crate) fn memory(&mut self, contender: &'static str, idle: u64, most: u64) {
-        self.memory.insert(contender, (idle, most));
+    /// The one in the middle of all rounds.
+    pub(crate) fn figure(&self, row: Row, contender: &'static str) -> Option<Figure> {
+        self.figures.get(&(row, contender)).map(|figures| middle(figures))
     }
+
+    /// What counts is what it has when it is new.
+    pub(crate) fn memory(&mut self, contender: &'static str, idle: u64, most: u64) {
+        self.memory.entry(contender).or_insert((idle, most));
+    }
+}
+
+/// The figure in the middle by CPU time; there is at least one.
+pub(crate) fn middle(figures: &[Figure]) -> Figure {
+    let mut figures = figures.to_vec();
+    figures.sort_by(|one, other| one.cpu.total_cmp(&other.cpu));
+    figures[figures.len() / 2]
 }
 
 /// CPU time of the server, and beside it the time that it took.

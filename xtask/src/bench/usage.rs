@@ -48,6 +48,11 @@ impl Processes {
         self.all().into_iter().map(of).sum()
     }
 
+    /// How many there are.
+    pub(crate) fn count(self) -> usize {
+        self.all().len()
+    }
+
     /// How many threads they have.
     pub(crate) fn threads(self) -> u64 {
         self.number("Threads:")

@@ -10,7 +10,7 @@ use super::crowd;
 use super::curl::{Curl, Protocol};
 use super::far;
 use super::material::{Material, Sizes, begin, closing, put, target};
-use super::report::{Figure, Row, Table};
+use super::report::{Figure, Row, Table, middle};
 use super::wire::Wire;
 use crate::e2e::digest;
 use crate::e2e::images::OCI_MANIFEST;
@@ -19,15 +19,18 @@ use crate::e2e::scratch::Scratch;
 const GIGABYTE: u64 = 1_000_000_000;
 /// After this, a figure is known well enough.
 pub(crate) const ENOUGH: Duration = Duration::from_secs(4);
+/// How often small requests are measured in a round.
+const SMALL_ROUNDS: usize = 2;
 /// Requests between two looks at the clock.
-const A_FEW: u32 = 100;
+pub(crate) const A_FEW: u32 = 100;
 /// To the other side of a continent and back.
 const ROUND_TRIP: Duration = Duration::from_millis(50);
 
 /// Who does it and how often, and where it is written down.
 pub(crate) struct Bench<'b> {
     pub(crate) sizes: Sizes,
-    pub(crate) runs: usize,
+    /// How often all of it was done before.
+    pub(crate) round: usize,
     pub(crate) material: &'b mut Material,
     pub(crate) table: &'b mut Table,
 }
@@ -44,7 +47,10 @@ impl Bench<'_> {
         if contender.role != Role::Receiver {
             self.material.bring(contender)?;
             self.large_pulls(contender)?;
-            self.small_requests(contender)?;
+            // They are over soon, and what else the machine does shows in them the most.
+            for _ in 0..SMALL_ROUNDS {
+                self.small_requests(contender)?;
+            }
         }
         if contender.role == Role::Registry {
             self.small_pushes(contender)?;
@@ -60,10 +66,8 @@ impl Bench<'_> {
         let address = format!("https://{}{}", contender.address, self.material.paths(contender.role).large);
         let (length, pulls) = (self.material.large.len() as u64, self.sizes.pulls);
         for (row, protocol) in [(Row::PullTls, Protocol::Http1), (Row::PullTlsHttp2, Protocol::Http2)] {
-            let figure = median(self.runs, |_| {
-                let cost = cost(contender, || curl.pull(&address, protocol, pulls, length))?;
-                Ok(cost.per(u64::from(pulls) * length, GIGABYTE))
-            });
+            let figure = cost(contender, || curl.pull(&address, protocol, pulls, length))
+                .map(|cost| cost.per(u64::from(pulls) * length, GIGABYTE));
             // docker-registry knows no HTTP/2 with some settings; who does not speak it has no figure.
             match figure {
                 Ok(figure) => self.table.put(row, contender.name(), figure),
@@ -80,14 +84,11 @@ impl Bench<'_> {
         let (curl, file) = (Curl::new(None)?, scratch.path("far"));
         let mut bytes = self.material.large[..self.sizes.large / 4].to_vec();
         for (row, protocol) in [(Row::PushFar, Protocol::Http1), (Row::PushFarHttp2, Protocol::Http2)] {
-            let figure = median(self.runs, |run| {
-                bytes[..9].copy_from_slice(&[(run as u64).to_le_bytes().as_slice(), &[row as u8]].concat());
-                std::fs::write(&file, &bytes)?;
-                let path = closing(&begin(&mut contender.connect()?)?, &digest::sha256(&bytes));
-                let cost = cost(contender, || curl.push(&format!("http://{address}{path}"), protocol, &file))?;
-                Ok(cost.per(bytes.len() as u64, GIGABYTE))
-            })?;
-            self.table.put(row, contender.name(), figure);
+            bytes[0] = row as u8;
+            std::fs::write(&file, &bytes)?;
+            let path = closing(&begin(&mut contender.connect()?)?, &digest::sha256(&bytes));
+            let cost = cost(contender, || curl.push(&format!("http://{address}{path}"), protocol, &file))?;
+            self.table.put(row, contender.name(), cost.per(bytes.len() as u64, GIGABYTE));
         }
         Ok(std::fs::remove_file(file)?)
     }
@@ -96,32 +97,26 @@ impl Bench<'_> {
     fn large_pushes(&mut self, contender: &Contender) -> Result<()> {
         let bytes = &mut self.material.large;
         let begins = bytes[..8].to_vec();
-        let figure = median(self.runs, |run| {
-            bytes[..8].copy_from_slice(&(run as u64 + 1).to_le_bytes());
-            let name = digest::sha256(bytes);
-            // What was pushed before takes no memory that this push has to get back.
-            crowd::forget(&contender.root)?;
-            let cost = cost(contender, || {
-                let mut wire = contender.connect()?;
-                let is_registry = contender.role == Role::Registry;
-                let path = if is_registry { closing(&begin(&mut wire)?, &name) } else { "/".to_owned() };
-                put(&mut wire, &path, bytes)
-            })?;
-            Ok(cost.per(bytes.len() as u64, GIGABYTE))
+        bytes[..8].copy_from_slice(&(self.round as u64 + 1).to_le_bytes());
+        let name = digest::sha256(bytes);
+        // What was pushed before takes no memory that this push has to get back.
+        crowd::forget(&contender.root)?;
+        let cost = cost(contender, || {
+            let mut wire = contender.connect()?;
+            let is_registry = contender.role == Role::Registry;
+            let path = if is_registry { closing(&begin(&mut wire)?, &name) } else { "/".to_owned() };
+            put(&mut wire, &path, bytes)
         })?;
         bytes[..8].copy_from_slice(&begins);
-        self.table.put(Row::Push, contender.name(), figure);
+        self.table.put(Row::Push, contender.name(), cost.per(bytes.len() as u64, GIGABYTE));
         Ok(())
     }
 
     fn large_pulls(&mut self, contender: &Contender) -> Result<()> {
         let (path, length) = (self.material.paths(contender.role).large, self.material.large.len() as u64);
         let pulls = self.sizes.pulls;
-        let figure = median(self.runs, |_| {
-            let cost = cost(contender, || repeat(&mut contender.connect()?, pulls, "GET", &path, length))?;
-            Ok(cost.per(u64::from(pulls) * length, GIGABYTE))
-        })?;
-        self.table.put(Row::Pull, contender.name(), figure);
+        let cost = cost(contender, || repeat(&mut contender.connect()?, pulls, "GET", &path, length))?;
+        self.table.put(Row::Pull, contender.name(), cost.per(u64::from(pulls) * length, GIGABYTE));
         Ok(())
     }
 
@@ -133,32 +128,27 @@ impl Bench<'_> {
             (Row::Head, "HEAD", &paths.small),
         ];
         for (row, method, path) in asked {
-            let figure = median(self.runs, |_| {
-                let mut wire = contender.connect()?;
-                // Of somebody slow, one knows it soon.
-                let (began, most, mut done) = (Instant::now(), self.sizes.requests, 0);
-                let cost = cost(contender, || {
-                    while done < most && began.elapsed() < ENOUGH {
-                        let length = if method == "HEAD" { 0 } else { u64::MAX };
-                        repeat(&mut wire, A_FEW.min(most), method, path, length)?;
-                        done += A_FEW.min(most);
-                    }
-                    Ok(())
-                })?;
-                Ok(cost.per(u64::from(done), 1))
+            let mut wire = contender.connect()?;
+            // Of somebody slow, one knows it soon.
+            let (began, most, mut done) = (Instant::now(), self.sizes.requests, 0);
+            let cost = cost(contender, || {
+                while done < most && began.elapsed() < ENOUGH {
+                    let length = if method == "HEAD" { 0 } else { u64::MAX };
+                    repeat(&mut wire, A_FEW.min(most), method, path, length)?;
+                    done += A_FEW.min(most);
+                }
+                Ok(())
             })?;
-            self.table.put(row, contender.name(), figure);
+            self.table.put(row, contender.name(), cost.per(u64::from(done), 1));
         }
         Ok(())
     }
 
     fn small_pushes(&mut self, contender: &Contender) -> Result<()> {
-        let (mut serial, times) = (0_u64, self.sizes.small_pushes);
-        let figure = median(self.runs, |_| {
-            let cost = cost(contender, || push_small(&mut contender.connect()?, times, &mut serial))?;
-            Ok(cost.per(u64::from(times), 1))
-        })?;
-        self.table.put(Row::SmallPush, contender.name(), figure);
+        let times = self.sizes.small_pushes;
+        let mut serial = self.round as u64 * u64::from(times);
+        let cost = cost(contender, || push_small(&mut contender.connect()?, times, &mut serial))?;
+        self.table.put(Row::SmallPush, contender.name(), cost.per(u64::from(times), 1));
         Ok(())
     }
 }
@@ -188,10 +178,8 @@ pub(crate) fn cost(contender: &Contender, work: impl FnOnce() -> Result<()>) -> 
 }
 
 /// The one in the middle of so many runs.
-pub(crate) fn median(runs: usize, mut run: impl FnMut(usize) -> Result<Figure>) -> Result<Figure> {
-    let mut figures = (0..runs.max(1)).map(&mut run).collect::<Result<Vec<_>>>()?;
-    figures.sort_by(|one, other| one.cpu.total_cmp(&other.cpu));
-    Ok(figures[figures.len() / 2])
+pub(crate) fn median(runs: usize, run: impl FnMut(usize) -> Result<Figure>) -> Result<Figure> {
+    Ok(middle(&(0..runs.max(1)).map(run).collect::<Result<Vec<_>>>()?))
 }
 
 /// Asks so often. `length` is that of the body, or nothing that is looked at (`u64::MAX`).
@@ -205,7 +193,7 @@ pub(crate) fn repeat(wire: &mut Wire, times: u32, method: &str, path: &str, leng
 }
 
 /// POST, PATCH and PUT for each, as docker does.
-fn push_small(wire: &mut Wire, times: u32, serial: &mut u64) -> Result<()> {
+pub(crate) fn push_small(wire: &mut Wire, times: u32, serial: &mut u64) -> Result<()> {
     for _ in 0..times {
         *serial += 1;
         let bytes = format!("a small blob, number {serial}");

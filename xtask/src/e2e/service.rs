@@ -18,7 +18,7 @@ use super::command::{indented, search_path};
 const STOP_LIMIT: Duration = Duration::from_mins(1);
 
 /// How often a state is looked at that nothing reports by itself.
-const POLL: Duration = Duration::from_millis(10);
+const POLL: Duration = Duration::from_millis(1);
 
 /// How to start a service.
 #[derive(Clone, Debug)]

@@ -84,6 +84,14 @@ const PROXIES: &[Needed] = &[
     needed("curl", "curl"),
     needed("sha256sum", "coreutils"),
 ];
+/// What the server is measured with.
+const BENCH: &[Needed] = &[
+    needed("valgrind", "valgrind"),
+    needed("vgdb", "valgrind"),
+    needed("strace", "strace"),
+    needed("curl", "curl"),
+    needed("taskset", "util-linux"),
+];
 /// What the images are made with; the linker that Rust needs is this compiler.
 const IMAGES: &[Needed] = &[needed("cc", "gcc"), needed("tar", "tar"), needed("gzip", "gzip")];
 
@@ -112,9 +120,14 @@ pub(crate) fn prepare_peer() -> Result<()> {
     ensure_installed(PEER.iter())
 }
 
+/// Sees to it that everything is there that the server is measured with; what it is compared with is not.
+pub(crate) fn prepare_bench() -> Result<()> {
+    ensure_installed(BENCH.iter())
+}
+
 /// Where a program lies; an error that names its package if it is not installed.
 pub(crate) fn locate_or_say(program: &'static str) -> Result<PathBuf> {
-    let all = [DOCKER, SKOPEO, PODMAN, DURABILITY, POSTGRES, PROMETHEUS, IMAGES, PACKAGING, PEER, CURL, PROXIES];
+    let all = [DOCKER, SKOPEO, PODMAN, DURABILITY, BENCH, POSTGRES, PROMETHEUS, IMAGES, PACKAGING, PEER, CURL, PROXIES];
     let package = all.into_iter().flatten().find(|needed| needed.program == program);
     let package = package.map_or(program, |needed| needed.package);
     locate(program).with_context(|| format!("{program} is not installed: apt-get install {package}"))
