@@ -1,8 +1,8 @@
 //! The one writer: a thread that owns the write connection and commits in groups.
 //!
 //! Whatever waits when a commit ends shares the next one, so that one sync makes all of them durable, with a savepoint each if there
-//! are several; every answer is sent after that commit. A commit that nobody in it awaits the disk for has no sync of its own. A transaction that
-//! fails is undone alone.
+//! are several; every answer is sent after that commit. A commit that nobody in it awaits the disk for has no sync of its own. A
+//! transaction that fails is undone alone.
 
 use std::{
     future::Future,
@@ -214,10 +214,7 @@ impl WriterThread {
         self.metrics.failures.increment();
         stop_if_a_sync_failed(&error);
         tracing::error!(%error, cause = ?error, "a commit failed, nothing of it is kept");
-        self.ids = Ids::none();
-        if !self.connection.is_autocommit()
-            && let Err(error) = self.undo_all()
-        {
+        if let Err(error) = self.undo_all() {
             stop(&format!("a failed commit could not be rolled back: {error}"));
         }
         if matches!(error, Error::NoSpace) { Commit::NoSpace } else { Commit::Failed }
@@ -272,10 +269,10 @@ impl WriterThread {
         Ok(keep)
     }
 
-    /// Undoes the whole transaction. Ids that it reserved were not reserved.
+    /// Undoes the whole transaction, unless SQLite did so by itself. Ids that it reserved were not reserved.
     fn undo_all(&mut self) -> Result<(), Error> {
         self.ids = Ids::none();
-        self.steer("rollback")
+        if self.connection.is_autocommit() { Ok(()) } else { self.steer("rollback") }
     }
 
     /// Runs a statement that begins, ends or undoes; it is prepared once.
