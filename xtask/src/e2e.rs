@@ -26,6 +26,7 @@ mod observability;
 mod operator;
 mod packaging;
 mod podman;
+pub(crate) mod ports;
 mod postgres;
 mod proxies;
 pub(crate) mod random;

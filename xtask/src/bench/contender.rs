@@ -12,6 +12,7 @@ use super::usage::Processes;
 use super::wire::Wire;
 use crate::e2e::authority::Pair;
 use crate::e2e::command::find;
+use crate::e2e::ports;
 use crate::e2e::scratch::Scratch;
 use crate::e2e::service::{Recipe, Service};
 
@@ -192,7 +193,7 @@ impl Contender {
         let Some(program) = kind.program() else { return Ok(None) };
         let is_ours = matches!(kind, Kind::Ours(_));
         let folder = scratch.folder(&kind.name().replace([' ', '(', ')'], ""))?;
-        let port = free_port()?;
+        let [port] = ports::free()?;
         let log = folder.join("log");
         let variables = if is_ours { vec![("RUST_LOG".into(), "warn".into())] } else { vec![] };
         let arguments = kind.arguments(&folder, port, tls)?;
@@ -261,12 +262,7 @@ fn nginx(folder: &Path, data: &Path, port: u16, tls: Option<&Pair>) -> String {
 
 /// The first word that looks like a version.
 fn numbered(told: &str) -> Option<String> {
-    let words = told.split_whitespace().map(|word| word.rsplit('/').next().unwrap_or(word).trim_start_matches('v'));
-    let version =
-        words.into_iter().find(|word| word.starts_with(|first: char| first.is_ascii_digit()) && word.contains('.'));
+    let mut words = told.split_whitespace().map(|word| word.rsplit('/').next().unwrap_or(word).trim_start_matches('v'));
+    let version = words.find(|word| word.starts_with(|first: char| first.is_ascii_digit()) && word.contains('.'));
     version.map(|version| version.trim_end_matches([',', ';']).to_owned())
-}
-
-fn free_port() -> Result<u16> {
-    Ok(std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }

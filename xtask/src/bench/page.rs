@@ -1,6 +1,6 @@
 //! The page in `docs/` that tells what came out, with its plots beside it.
 
-use std::fmt::Write as _;
+use std::fmt::{Display, Write as _};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -12,6 +12,7 @@ use super::plot::{self, Scale};
 use super::report::{Row, Table, digits, told};
 use super::rows::Asked;
 use super::syncs;
+use super::usage::cores;
 
 /// Writes the page, and the plots into a folder of its name.
 pub(crate) fn write(table: &Table, page: &Path) -> Result<()> {
@@ -101,11 +102,7 @@ fn head(table: &Table) -> String {
 }
 
 fn costs(table: &Table) -> String {
-    let mut text = String::from("| CPU of the server (time that it took) |");
-    for contender in &table.contenders {
-        let _ = write!(text, " {contender} |");
-    }
-    let _ = writeln!(text, "\n|---|{}", "---|".repeat(table.contenders.len()));
+    let mut text = heading("CPU of the server (time that it took)", &table.contenders);
     let mut line = |name: &str, cell: &dyn Fn(&'static str) -> Option<String>| {
         let cells: Vec<String> = table.contenders.iter().map(|contender| cell(contender).unwrap_or_default()).collect();
         if cells.iter().any(|cell| !cell.is_empty()) {
@@ -113,7 +110,7 @@ fn costs(table: &Table) -> String {
         }
     };
     for row in Row::ALL {
-        line(row.name(), &|contender| table.figure(row, contender).map(|figure| told(row, figure)));
+        line(&row.name(), &|contender| table.figure(row, contender).map(|figure| told(row, figure)));
     }
     line(
         &format!("syncs for an image of {} layers, {} clients at once", syncs::LAYERS, syncs::CLIENTS),
@@ -140,11 +137,7 @@ fn ratios(table: &Table) -> String {
     let Some((ours, others)) = table.contenders.split_first().filter(|(_, others)| !others.is_empty()) else {
         return String::new();
     };
-    let mut text = format!("\n| CPU of the server, for 1 of {ours} |");
-    for other in others {
-        let _ = write!(text, " {other} |");
-    }
-    let _ = writeln!(text, "\n|---|{}", "---|".repeat(others.len()));
+    let mut text = format!("\n{}", heading(&format!("CPU of the server, for 1 of {ours}"), others));
     for row in Row::ALL {
         let cell = |other: &&'static str| Some(table.figure(row, other)?.cpu / table.figure(row, ours)?.cpu);
         let cells: Vec<Option<f64>> = others.iter().map(cell).collect();
@@ -153,6 +146,16 @@ fn ratios(table: &Table) -> String {
             let _ = writeln!(text, "| {} | {} |", row.key(), cells.collect::<Vec<_>>().join(" | "));
         }
     }
+    text
+}
+
+/// How a table begins whose first column says what the others tell.
+fn heading(what: &str, columns: &[impl Display]) -> String {
+    let mut text = format!("| {what} |");
+    for column in columns {
+        let _ = write!(text, " {column} |");
+    }
+    let _ = writeln!(text, "\n|---|{}", "---|".repeat(columns.len()));
     text
 }
 
@@ -170,11 +173,9 @@ fn rows(table: &Table) -> (String, String) {
     let of = |asked: Asked| -> Vec<f64> {
         table.among.iter().filter(|among| among.asked == asked).map(|among| among.figure.cpu * 1e6).collect()
     };
-    let mut text = format!(
-        "## Few rows and many\n\nCargohold on SQLite.\n\n| CPU of a request, us | {} rows |\n|---|{}\n",
-        marks.join(" rows | "),
-        "---|".repeat(all.len())
-    );
+    let columns: Vec<String> = marks.iter().map(|mark| format!("{mark} rows")).collect();
+    let mut text = String::from("## Few rows and many\n\nCargohold on SQLite.\n\n");
+    text.push_str(&heading("CPU of a request, us", &columns));
     for asked in Asked::ALL {
         let cells: Vec<String> = of(asked).into_iter().map(digits).collect();
         let _ = writeln!(text, "| {asked} | {} |", cells.join(" | "));
@@ -241,7 +242,7 @@ fn thousands_of(rows: u64) -> String {
 fn machine() -> String {
     let text = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = text.lines().find_map(|line| line.strip_prefix("model name\t: ")).unwrap_or("an unknown processor");
-    format!("{} cores of {model}", text.matches("processor\t").count())
+    format!("{} cores of {model}", cores())
 }
 
 #[cfg(test)]

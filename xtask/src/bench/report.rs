@@ -70,30 +70,34 @@ impl Row {
 
     /// Its name without a unit.
     pub(crate) fn key(self) -> &'static str {
-        self.name().rsplit_once(", ").map_or(self.name(), |(key, _unit)| key)
+        match self {
+            Self::Pull => "pull of a large blob",
+            Self::PullTls => "the same by TLS, HTTP/1.1",
+            Self::PullTlsHttp2 => "the same by TLS, HTTP/2",
+            Self::Push => "push of a large blob",
+            Self::PushFar => "push over 50 ms, HTTP/1.1",
+            Self::PushFarHttp2 => "push over 50 ms, HTTP/2",
+            Self::Manifest => "manifest by tag",
+            Self::SmallBlob => "16 KiB blob",
+            Self::Head => "HEAD blob",
+            Self::SmallPush => "one small blob pushed",
+        }
     }
 
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Pull => "pull of a large blob, s/GB",
-            Self::PullTls => "the same by TLS, HTTP/1.1, s/GB",
-            Self::PullTlsHttp2 => "the same by TLS, HTTP/2, s/GB",
-            Self::Push => "push of a large blob, s/GB",
-            Self::PushFar => "push over 50 ms, HTTP/1.1, s/GB",
-            Self::PushFarHttp2 => "push over 50 ms, HTTP/2, s/GB",
-            Self::Manifest => "manifest by tag, us",
-            Self::SmallBlob => "16 KiB blob, us",
-            Self::Head => "HEAD blob, us",
-            Self::SmallPush => "one small blob pushed, ms",
-        }
+    pub(crate) fn name(self) -> String {
+        format!("{}, {}", self.key(), self.unit().0)
     }
 
     /// What a second is in the unit that it is told in.
     pub(crate) fn scale(self) -> f64 {
+        self.unit().1
+    }
+
+    fn unit(self) -> (&'static str, f64) {
         match self {
-            Self::Manifest | Self::SmallBlob | Self::Head => 1e6,
-            Self::SmallPush => 1e3,
-            _ => 1.0,
+            Self::Manifest | Self::SmallBlob | Self::Head => ("us", 1e6),
+            Self::SmallPush => ("ms", 1e3),
+            _ => ("s/GB", 1.0),
         }
     }
 }

@@ -60,8 +60,7 @@ impl Processes {
 
     /// Holds them, and this process, on one core, or lets them run on all.
     pub(crate) fn pin(self, one_core: bool) -> Result<()> {
-        let cores = std::thread::available_parallelism()?.get().max(pinned_from()) - 1;
-        let list = if one_core { "0".to_owned() } else { format!("0-{cores}") };
+        let list = if one_core { "0".to_owned() } else { format!("0-{}", cores() - 1) };
         for process in self.all().into_iter().chain([std::process::id()]) {
             let done = Command::new("taskset").args(["-acp", &list, &process.to_string()]).output()?;
             ensure!(done.status.success(), "taskset: {}", String::from_utf8_lossy(&done.stderr));
@@ -88,6 +87,7 @@ impl Processes {
 }
 
 /// How many cores there are, whatever this process is held on.
-fn pinned_from() -> usize {
-    fs::read_to_string("/proc/cpuinfo").map_or(1, |text| text.matches("processor\t").count().max(1))
+pub(crate) fn cores() -> usize {
+    let told = fs::read_to_string("/proc/cpuinfo").map_or(1, |text| text.matches("processor\t").count());
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get).max(told)
 }

@@ -9,7 +9,7 @@ use super::contender::{Contender, Role};
 use super::crowd;
 use super::curl::{Curl, Protocol};
 use super::far;
-use super::material::{Material, Sizes, begin, closing, put, target};
+use super::material::{Material, Paths, Sizes, begin, closing, put, target};
 use super::report::{Figure, Row, Table, middle};
 use super::wire::Wire;
 use crate::e2e::digest;
@@ -122,19 +122,13 @@ impl Bench<'_> {
 
     fn small_requests(&mut self, contender: &Contender) -> Result<()> {
         let paths = self.material.paths(contender.role);
-        let asked = [
-            (Row::SmallBlob, "GET", &paths.small),
-            (Row::Manifest, "GET", &paths.manifest),
-            (Row::Head, "HEAD", &paths.small),
-        ];
-        for (row, method, path) in asked {
+        for row in [Row::SmallBlob, Row::Manifest, Row::Head] {
             let mut wire = contender.connect()?;
             // Of somebody slow, one knows it soon.
             let (began, most, mut done) = (Instant::now(), self.sizes.requests, 0);
             let cost = cost(contender, || {
                 while done < most && began.elapsed() < ENOUGH {
-                    let length = if method == "HEAD" { 0 } else { u64::MAX };
-                    repeat(&mut wire, A_FEW.min(most), method, path, length)?;
+                    ask_small(&mut wire, A_FEW.min(most), row, &paths)?;
                     done += A_FEW.min(most);
                 }
                 Ok(())
@@ -190,6 +184,15 @@ pub(crate) fn repeat(wire: &mut Wire, times: u32, method: &str, path: &str, leng
         ensure!(length == u64::MAX || answer.body == length, "{method} {path} brought {} bytes", answer.body);
     }
     Ok(())
+}
+
+/// Asks so often for what such a row is about.
+pub(crate) fn ask_small(wire: &mut Wire, times: u32, row: Row, paths: &Paths) -> Result<()> {
+    match row {
+        Row::Head => repeat(wire, times, "HEAD", &paths.small, 0),
+        Row::SmallBlob => repeat(wire, times, "GET", &paths.small, u64::MAX),
+        _ => repeat(wire, times, "GET", &paths.manifest, u64::MAX),
+    }
 }
 
 /// POST, PATCH and PUT for each, as docker does.

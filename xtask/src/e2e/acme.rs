@@ -1,7 +1,6 @@
 //! Certificates from an authority that speaks ACME: Pebble, which Let's Encrypt makes for tests.
 
 use std::fs;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -10,6 +9,7 @@ use serde_json::json;
 
 use super::authority::Authority;
 use super::command::Tool;
+use super::ports;
 use super::report::Report;
 use super::scratch::Scratch;
 use super::server::Installation;
@@ -60,7 +60,7 @@ impl Pebble {
         let folder = scratch.folder("pebble")?;
         let authority = Authority::new(folder.clone())?;
         let own = authority.issue("pebble")?;
-        let [directory, management, http, tls, names, steering] = free_ports()?;
+        let [directory, management, http, tls, names, steering] = ports::free()?;
         let names_server = Recipe {
             name: "pebble-challtestsrv",
             program: tools::pebble()?.join("pebble-challtestsrv"),
@@ -200,12 +200,4 @@ fn renewal(pebble: &Pebble, installation: Installation) -> Result<()> {
     server.wait_until(PATIENCE, another)??;
     server.stop()?;
     Ok(())
-}
-
-/// Ports that nobody listens on.
-fn free_ports<const N: usize>() -> Result<[u16; N]> {
-    // All held at once, so that they differ.
-    let listeners: Vec<_> = (0..N).map(|_| TcpListener::bind("127.0.0.1:0")).collect::<Result<_, _>>()?;
-    let ports: Vec<u16> = listeners.iter().map(|listener| Ok(listener.local_addr()?.port())).collect::<Result<_>>()?;
-    ports.try_into().map_err(|_| anyhow::anyhow!("there are other ports than asked for"))
 }

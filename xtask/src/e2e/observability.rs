@@ -1,7 +1,6 @@
 //! Flows with Prometheus: its own program reads our metrics, our alert rules and our configuration for it, and scrapes the server.
 
 use std::fs;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -9,6 +8,7 @@ use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
 use super::command::Tool;
+use super::ports;
 use super::report::Report;
 use super::scratch::Scratch;
 use super::server::{Installation, Server};
@@ -48,7 +48,8 @@ struct Watched {
 impl Watched {
     fn start(program: &Path, scratch: &Scratch) -> Result<Self> {
         let folder = scratch.folder("observability")?;
-        let debug = format!("127.0.0.1:{}", free_port()?);
+        let [debug] = ports::free()?;
+        let debug = format!("127.0.0.1:{debug}");
         let server = Installation::new(program, folder.clone())
             .with_variable("CARGOHOLD__HTTP__DEBUG__ADDR", &debug)
             // It is told nothing, and has its numbers all the same.
@@ -93,7 +94,7 @@ impl Watched {
     }
 
     fn is_scraped(&self) -> Result<()> {
-        let port = free_port()?;
+        let [port] = ports::free()?;
         let mut prometheus = self.prometheus(port)?;
         let query = |path: &str| -> Option<Value> {
             serde_json::from_str(&get(&format!("http://127.0.0.1:{port}/api/v1/{path}")).ok()?).ok()
@@ -148,9 +149,4 @@ fn get(url: &str) -> Result<String> {
     let agent =
         ureq::Agent::config_builder().timeout_global(Some(Duration::from_mins(1))).proxy(None).build().new_agent();
     Ok(agent.get(url).call()?.body_mut().read_to_string()?)
-}
-
-/// One that nobody listens on at the moment.
-fn free_port() -> Result<u16> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }
