@@ -99,7 +99,7 @@ pub(crate) struct Options {
     #[arg(long, value_name = "FILE")]
     page: Option<PathBuf>,
 
-    /// How often each figure is taken; the median counts
+    /// How often each figure is taken; the least counts, since what else the machine does only adds to it
     #[arg(long, value_name = "N", default_value_t = 3)]
     runs: usize,
 

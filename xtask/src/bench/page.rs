@@ -94,7 +94,8 @@ fn head(table: &Table) -> String {
     let mut text = format!(
         "# Benchmarks\n\nWritten by `cargo xtask bench --page docs/benchmarks.md`, which repeats it ([how](../CONTRIBUTING.md)). Ratios hold \
          better than figures: machines differ, and this one is {}. With one client, server and client are held on one core: on a virtual machine \
-         wake-ups across cores would cost more than the work. No server logs its requests.\n\n",
+         wake-ups across cores would cost more than the work. All take their turns, several times; the least of what each took is told, since \
+         what else a machine does only adds to it. No server logs its requests.\n\n",
         machine()
     );
     let _ = writeln!(text, "Measured: {}.\n", table.versions.join(", "));

@@ -10,7 +10,7 @@ use super::crowd;
 use super::curl::{Curl, Protocol};
 use super::far;
 use super::material::{Material, Paths, Sizes, begin, closing, put, target};
-use super::report::{Figure, Row, Table, middle};
+use super::report::{Figure, Row, Table, least};
 use super::wire::Wire;
 use crate::e2e::digest;
 use crate::e2e::images::OCI_MANIFEST;
@@ -171,9 +171,9 @@ pub(crate) fn cost(contender: &Contender, work: impl FnOnce() -> Result<()>) -> 
     Ok(Cost { cpu: processes.cpu()?.saturating_sub(before), wall })
 }
 
-/// The one in the middle of so many runs.
-pub(crate) fn median(runs: usize, run: impl FnMut(usize) -> Result<Figure>) -> Result<Figure> {
-    Ok(middle(&(0..runs.max(1)).map(run).collect::<Result<Vec<_>>>()?))
+/// The least of so many runs.
+pub(crate) fn least_of(runs: usize, run: impl FnMut(usize) -> Result<Figure>) -> Result<Figure> {
+    Ok(least(&(0..runs.max(1)).map(run).collect::<Result<Vec<_>>>()?))
 }
 
 /// Asks so often. `length` is that of the body, or nothing that is looked at (`u64::MAX`).
