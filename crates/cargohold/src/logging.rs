@@ -14,7 +14,13 @@ use std::{collections::BTreeMap, io::IsTerminal, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use cargohold_http::AccessLog;
-use tracing_subscriber::{EnvFilter, Layer, layer::SubscriberExt, registry::LookupSpan, util::SubscriberInitExt};
+use tracing_subscriber::{
+    EnvFilter, Layer,
+    filter::Targets,
+    layer::{Filter, Identity, SubscriberExt},
+    registry::LookupSpan,
+    util::SubscriberInitExt,
+};
 
 pub(crate) use access::AccessFormat;
 pub(crate) use line::Formatter;
@@ -133,7 +139,7 @@ impl Logs {
             }
             Some(Arc::new(AccessLines::new(format, style, access)))
         };
-        let lines = EventLines::new(style, logging.report_caller, sink).with_filter(EnvFilter::new(worth));
+        let lines = EventLines::new(style, logging.report_caller, sink).with_filter(filter(&worth));
         tracing_subscriber::registry().with(more).with(lines).init();
         if let Some(complaint) = complaint {
             tracing::warn!("{complaint}");
@@ -169,10 +175,19 @@ impl Logs {
     }
 }
 
+/// What lets through what is worth a line. An [`EnvFilter`] follows every span, since it may be asked for its fields; what says
+/// nothing of spans is spared that.
+fn filter<S: Spans>(worth: &str) -> Box<dyn Filter<S> + Send + Sync> {
+    match worth.parse::<Targets>() {
+        Ok(targets) if !worth.contains('[') => Box::new(targets),
+        _ => Box::new(EnvFilter::new(worth)),
+    }
+}
+
 /// Whether those directives have requests logged.
 fn wants_requests(worth: &str) -> bool {
-    let filter = tracing_subscriber::registry().with(EnvFilter::new(worth));
-    tracing::subscriber::with_default(filter, || tracing::enabled!(target: access::TARGET, tracing::Level::INFO))
+    let asked = tracing_subscriber::registry().with(Identity::new().with_filter(filter(worth)));
+    tracing::subscriber::with_default(asked, || tracing::enabled!(target: access::TARGET, tracing::Level::INFO))
 }
 
 /// Something that knows its spans.
