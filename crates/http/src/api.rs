@@ -1,8 +1,11 @@
 //! The registry API: every path and method that it has, and who handles it.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    fmt::Write,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use cargohold_access::{Caller, Delete, Gate, Provenance, Pull, Push};
@@ -34,6 +37,9 @@ use crate::{
     uploads,
     watched::{Watched, Watchers},
 };
+
+/// The longest number of a request with its hyphen, in bytes.
+const LONGEST_NUMBER: usize = 21;
 
 /// What operators choose about the API.
 #[derive(Clone, Debug, Default)]
@@ -95,10 +101,8 @@ impl Api {
     /// Answers one request. Whatever happens is an answer.
     pub async fn handle(&self, request: Request<Incoming>, connection: ConnectionInfo) -> Response<Body> {
         let client = self.options.site.client(connection.peer.ip(), request.headers());
-        let id = self.options.site.request_id(connection.peer.ip(), request.headers()).map_or_else(
-            || format!("{}-{}", self.instance, self.requests.fetch_add(1, Ordering::Relaxed)),
-            str::to_owned,
-        );
+        let told = self.options.site.request_id(connection.peer.ip(), request.headers());
+        let id = told.map_or_else(|| self.next_id(), str::to_owned);
         let path = self.options.site.inside(request.uri().path()).unwrap_or_default();
         let watched = Watched::begin(id, &self.watchers, (&request, path), &connection, client);
         let head = request.method() == Method::HEAD;
@@ -126,6 +130,16 @@ impl Api {
         response.headers_mut().insert(headers::REQUEST_ID, headers::value(watched.id()));
         self.options.headers.put_on(response.headers_mut(), origin.as_ref());
         watched.follow(response, place)
+    }
+
+    /// What tells a request from all others.
+    fn next_id(&self) -> String {
+        let number = self.requests.fetch_add(1, Ordering::Relaxed);
+        let mut id = String::with_capacity(self.instance.len() + LONGEST_NUMBER);
+        id.push_str(&self.instance);
+        // Writing to a string cannot fail.
+        let _ = write!(id, "-{number}");
+        id
     }
 
     /// Has a request answered once it is its turn. It keeps its place among those in flight until the answer is gone.
