@@ -38,14 +38,16 @@ impl Sqlite {
         connection.pragma_update(None, "journal_mode", "wal")?;
         connection.pragma_update(None, "synchronous", "full")?;
         schema::migrate_sqlite(&mut connection, now)?;
-        Ok(Self { reader: Arc::new(reader::Reader::new(file)), writer: writer::Writer::start(connection)? })
+        let views = Arc::<reader::Views>::default();
+        let reader = Arc::new(reader::Reader::new(file, Some(views.clone())));
+        Ok(Self { reader, writer: writer::Writer::start(connection, views)? })
     }
 
     /// Reads beside the process that writes.
     pub(crate) fn beside(file: &Path) -> Result<Self, Error> {
         let connection = connect(file)?;
         schema::check_sqlite(&connection)?;
-        Ok(Self { reader: Arc::new(reader::Reader::new(file)), writer: writer::Writer::none() })
+        Ok(Self { reader: Arc::new(reader::Reader::new(file, None)), writer: writer::Writer::none() })
     }
 
     pub(crate) fn damage(&self) -> Result<Vec<String>, Error> {

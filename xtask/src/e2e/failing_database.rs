@@ -20,6 +20,8 @@ use super::tools;
 
 const REPOSITORY: &str = "failing/database";
 const INDEX: &[u8] = br#"{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[]}"#;
+/// The facts' file, and its log.
+const FILES: [&str; 2] = ["cargohold.db", "cargohold.db-wal"];
 /// How long strace may take to attach itself.
 const PATIENCE: Duration = Duration::from_mins(1);
 
@@ -31,7 +33,7 @@ pub(crate) fn flow(program: &Path, scratch: &Scratch, report: &Report) {
         put(&server.registry, "kept")?.expect(201, "201")?;
         push(&server.registry, b"kept")?.expect(201, "201")?;
         for error in ["EROFS", "EDQUOT", "EIO", "ENOSPC"] {
-            let failing = fail(&server, &folder, "pwrite64,write", error)?;
+            let failing = fail(&server, &folder, &FILES, "pwrite64,write", error)?;
             refuses(&server.registry, error)?;
             drop(failing);
             until("pushes succeed again", || Ok(put(&server.registry, error)?.status() == 201))?;
@@ -40,27 +42,37 @@ pub(crate) fn flow(program: &Path, scratch: &Scratch, report: &Report) {
         Ok(())
     });
     report.flow("durability", "a database whose sync fails ends the server, which loses nothing", || {
-        let folder = scratch.folder("failing-sync")?;
-        let installation = Installation::new(program, folder.clone());
-        let mut server = installation.start()?;
-        put(&server.registry, "kept")?.expect(201, "201")?;
-        let failing = fail(&server, &folder, "fdatasync,fsync", "EIO")?;
-        let mut number = 0;
-        until("the server ends", || {
-            number += 1;
-            Ok(put(&server.registry, &format!("t{number}")).is_err())
-        })?;
-        // Awaited while strace is still there to see it: told to let go of a process that ends at this moment, strace waits for ever.
-        let status = server.kill()?;
-        drop(failing);
-        ensure!(!status.success(), "it ended in order");
-        let again = installation.start()?;
-        // The last one was not answered: it may be there or not.
-        for tag in ["kept".to_owned()].into_iter().chain((1..number).map(|number| format!("t{number}"))) {
-            ensure!(again.registry.manifest(REPOSITORY, &tag)?.is_some(), "{tag} was acknowledged, and is lost");
-        }
-        Ok(())
+        a_failed_sync_ends_it(program, &scratch.folder("failing-sync")?, &FILES, INDEX)
     });
+    report.flow("durability", "so does one that fails when its log is folded into its file", || {
+        // A few of them are more pages than the log may have.
+        let note = "x".repeat(2_000_000);
+        let index = String::from_utf8_lossy(INDEX).replace('}', &format!(r#","annotations":{{"note":"{note}"}}}}"#));
+        a_failed_sync_ends_it(program, &scratch.folder("failing-fold")?, &FILES[..1], index.as_bytes())
+    });
+}
+
+/// Fails the syncs of these files, and has that index pushed until the server ends.
+fn a_failed_sync_ends_it(program: &Path, folder: &Path, files: &[&str], index: &[u8]) -> Result<()> {
+    let installation = Installation::new(program, folder.to_owned());
+    let mut server = installation.start()?;
+    put(&server.registry, "kept")?.expect(201, "201")?;
+    let failing = fail(&server, folder, files, "fdatasync,fsync", "EIO")?;
+    let mut number = 0;
+    until("the server ends", || {
+        number += 1;
+        Ok(put_index(&server.registry, &format!("t{number}"), index).is_err())
+    })?;
+    // Awaited while strace is still there to see it: told to let go of a process that ends at this moment, strace waits for ever.
+    let status = server.kill()?;
+    drop(failing);
+    ensure!(!status.success(), "it ended in order");
+    let again = installation.start()?;
+    // The last one was not answered: it may be there or not.
+    for tag in ["kept".to_owned()].into_iter().chain((1..number).map(|number| format!("t{number}"))) {
+        ensure!(again.registry.manifest(REPOSITORY, &tag)?.is_some(), "{tag} was acknowledged, and is lost");
+    }
+    Ok(())
 }
 
 /// Nothing is taken, and everything is served.
@@ -86,8 +98,12 @@ fn refuses(registry: &Registry, error: &str) -> Result<()> {
 }
 
 fn put(registry: &Registry, tag: &str) -> Result<Answer> {
+    put_index(registry, tag, INDEX)
+}
+
+fn put_index(registry: &Registry, tag: &str, index: &[u8]) -> Result<Answer> {
     let path = registry.path(REPOSITORY, &format!("manifests/{tag}"));
-    Ok(registry.send(&Method::PUT, &path, &[("Content-Type", OCI_INDEX)], Some(Payload::Sized(INDEX)))?)
+    Ok(registry.send(&Method::PUT, &path, &[("Content-Type", OCI_INDEX)], Some(Payload::Sized(index)))?)
 }
 
 fn push(registry: &Registry, blob: &[u8]) -> Result<Answer> {
@@ -111,15 +127,15 @@ fn until(what: &str, is_so: impl FnMut() -> Result<bool>) -> Result<()> {
     Ok(())
 }
 
-/// Has calls on the database's files fail until what it answers is dropped.
+/// Has calls on these files of the database fail until what it answers is dropped.
 ///
 /// strace is asked to end then, which lets go of the server; killed it would let go in the midst of a call.
-fn fail(server: &Server, folder: &Path, calls: &str, error: &str) -> Result<Service> {
+fn fail(server: &Server, folder: &Path, files: &[&str], calls: &str, error: &str) -> Result<Service> {
     let process = server.process_id().to_string();
     let (traced, injected) = (format!("trace={calls}"), format!("inject={calls}:error={error}"));
     let mut arguments =
         ["-qq", "-f", "-o", "/dev/null", "-p", &process, "-e", &traced, "-e", &injected].map(str::to_owned).to_vec();
-    for file in ["cargohold.db", "cargohold.db-wal"] {
+    for file in files {
         arguments.extend(["-P".to_owned(), folder.join("data").join(file).display().to_string()]);
     }
     let program = tools::locate_or_say("strace")?;

@@ -1,29 +1,56 @@
 //! Read connections, one for each thread that reads.
+//!
+//! To begin a read and to end it costs two system calls, for a lock on the log, and a look at the log's index: as much as the
+//! read itself, if it is small. So where this process is the one that writes, a connection keeps what it sees for the reads to
+//! come, until the writer commits: nothing changes in between. The writer has all of them let go then. Before it folds the log
+//! into the database file, and behind that, it also waits for those who read: so the log can always start over.
 
 use std::{
     cell::RefCell,
     collections::{HashMap, hash_map::Entry},
     path::{Path, PathBuf},
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, TryLockError, Weak,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use crate::Error;
 
 thread_local! {
     /// This thread's connections, by the number of the reader they belong to.
-    static CONNECTIONS: RefCell<HashMap<u64, rusqlite::Connection>> = RefCell::default();
+    static CONNECTIONS: RefCell<HashMap<u64, Arc<Mutex<View>>>> = RefCell::default();
 }
 
 #[derive(Debug)]
 pub(crate) struct Reader {
     number: u64,
     file: PathBuf,
+    /// None if another process writes: then nobody says when what was seen is outdated.
+    views: Option<Arc<Views>>,
+}
+
+/// What the read connections of one writer see.
+#[derive(Debug, Default)]
+pub(crate) struct Views {
+    /// How often that was outdated.
+    commits: AtomicU64,
+    all: Mutex<Vec<Weak<Mutex<View>>>>,
+}
+
+/// A connection with what it sees of the database.
+#[derive(Debug)]
+struct View {
+    connection: rusqlite::Connection,
+    /// The number of commits that it sees, if it keeps what it sees.
+    commits: Option<u64>,
 }
 
 impl Reader {
-    pub(crate) fn new(file: &Path) -> Self {
+    /// One that reads what `views` are kept of.
+    pub(crate) fn new(file: &Path, views: Option<Arc<Views>>) -> Self {
         static NUMBER: AtomicU64 = AtomicU64::new(0);
-        Self { number: NUMBER.fetch_add(1, Ordering::Relaxed), file: file.to_owned() }
+        Self { number: NUMBER.fetch_add(1, Ordering::Relaxed), file: file.to_owned(), views }
     }
 
     pub(crate) fn file(&self) -> &Path {
@@ -33,15 +60,102 @@ impl Reader {
     /// Runs `read` on this thread's connection, which is opened when it is first needed.
     pub(crate) fn with<T>(&self, read: impl FnOnce(&rusqlite::Connection) -> Result<T, Error>) -> Result<T, Error> {
         CONNECTIONS.with_borrow_mut(|connections| {
-            let connection = match connections.entry(self.number) {
+            let view = match connections.entry(self.number) {
                 Entry::Occupied(entry) => entry.into_mut(),
-                Entry::Vacant(entry) => {
-                    let connection = super::connect(&self.file)?;
-                    connection.pragma_update(None, "query_only", true)?;
-                    entry.insert(connection)
-                }
+                Entry::Vacant(entry) => entry.insert(self.open()?),
             };
-            read(connection)
+            match &self.views {
+                Some(views) => views.read(view, read),
+                None => read(&held(view).connection),
+            }
         })
     }
+
+    fn open(&self) -> Result<Arc<Mutex<View>>, Error> {
+        let connection = super::connect(&self.file)?;
+        connection.pragma_update(None, "query_only", true)?;
+        let view = Arc::new(Mutex::new(View { connection, commits: None }));
+        if let Some(views) = &self.views {
+            held(&views.all).push(Arc::downgrade(&view));
+        }
+        Ok(view)
+    }
 }
+
+impl Views {
+    /// Has everything that is read from now on see the database as it is now. Waits for nobody: who reads just now lets go of
+    /// what it sees behind that.
+    pub(crate) fn outdate(&self) {
+        self.let_go_of_all(|view| match view.try_lock() {
+            Ok(view) => Some(view),
+            Err(TryLockError::Poisoned(view)) => Some(view.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        });
+    }
+
+    /// The same, and nobody sees any more what was before when it returns.
+    pub(crate) fn end(&self) {
+        self.let_go_of_all(|view| Some(held(view)));
+    }
+
+    fn let_go_of_all(&self, hold: impl Fn(&Mutex<View>) -> Option<MutexGuard<'_, View>>) {
+        self.commits.fetch_add(1, Ordering::SeqCst);
+        held(&self.all).retain(|view| {
+            let Some(view) = view.upgrade() else { return false };
+            if let Some(mut view) = hold(&view) {
+                // If that fails, the next read tries it again and says so.
+                view.let_go().ok();
+            }
+            true
+        });
+    }
+
+    fn read<T>(
+        &self,
+        view: &Mutex<View>,
+        read: impl FnOnce(&rusqlite::Connection) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let commits = self.commits.load(Ordering::SeqCst);
+        let outcome = held(view).read(commits, read);
+        // Asked when the writer can have it again: it may have passed by in between.
+        if self.commits.load(Ordering::SeqCst) != commits {
+            held(view).let_go()?;
+        }
+        outcome
+    }
+}
+
+impl View {
+    fn read<T>(
+        &mut self,
+        commits: u64,
+        read: impl FnOnce(&rusqlite::Connection) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        if self.commits != Some(commits) {
+            self.let_go()?;
+            self.connection.prepare_cached("begin")?.execute([])?;
+            self.commits = Some(commits);
+        }
+        let outcome = read(&self.connection);
+        if outcome.is_err() {
+            // It may have been undone by the failure.
+            self.let_go()?;
+        }
+        outcome
+    }
+
+    fn let_go(&mut self) -> Result<(), Error> {
+        self.commits = None;
+        if !self.connection.is_autocommit() {
+            self.connection.prepare_cached("commit")?.execute([])?;
+        }
+        Ok(())
+    }
+}
+
+fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests;

@@ -14,8 +14,10 @@ use std::{
 };
 
 use cargohold_metrics::Page;
+use rusqlite::hooks::Wal;
 use tokio::sync::{mpsc, oneshot};
 
+use super::reader::Views;
 use crate::{
     Error, Transaction,
     connection::Connection,
@@ -28,6 +30,8 @@ use crate::{
 const QUEUE: usize = 1024;
 /// Transactions that share one commit at the most.
 const GROUP: usize = 256;
+/// Pages in the log with which it is folded into the database file, so that it can start over: those of SQLite's own choice.
+const LOG: i32 = 1000;
 
 #[derive(Clone, Debug)]
 pub(crate) struct Writer {
@@ -44,14 +48,21 @@ enum Order {
 
 impl Writer {
     /// Starts the thread; it ends once every clone of this handle is gone and the queue is empty.
-    pub(crate) fn start(connection: rusqlite::Connection) -> Result<Self, Error> {
+    ///
+    /// It tells `views` when they are outdated.
+    pub(crate) fn start(mut connection: rusqlite::Connection, views: Arc<Views>) -> Result<Self, Error> {
+        let committed = views.clone();
+        connection.wal_hook(Some(move |log: &mut Wal, pages| {
+            end_commit(log, pages, &committed);
+            Ok(())
+        }))?;
         let (queue, orders) = mpsc::channel(QUEUE);
         let metrics = Arc::<WriterMetrics>::default();
         let counted = metrics.clone();
         std::thread::Builder::new()
             .name("metadata-writer".to_owned())
             .spawn(move || {
-                let thread = WriterThread { connection, syncs: true, ids: Ids::none(), metrics: counted };
+                let thread = WriterThread { connection, views, syncs: true, ids: Ids::none(), metrics: counted };
                 let thread = AssertUnwindSafe(|| thread.run(orders));
                 if catch_unwind(thread).is_err() {
                     stop("the thread that writes facts panicked");
@@ -153,6 +164,7 @@ fn now<F: Future>(future: F) -> F::Output {
 
 struct WriterThread {
     connection: rusqlite::Connection,
+    views: Arc<Views>,
     /// Whether its commits sync the log.
     syncs: bool,
     ids: Ids,
@@ -177,7 +189,8 @@ impl WriterThread {
         }
         // Nothing more gets in; who is in the queue already is told that it is closed by losing its sender.
         drop(queue);
-        // Read connections are still open, so closing this one would not do it.
+        // Read connections are still open, so closing this one would not do it; what they see is in its way.
+        self.views.end();
         if let Err(error) = self.connection.query_row("pragma wal_checkpoint(truncate)", [], |_| Ok(())) {
             tracing::warn!(%error, "the log was not folded into the database file; the next start does it");
         }
@@ -280,6 +293,22 @@ impl WriterThread {
         self.connection.prepare_cached(statement)?.execute([])?;
         Ok(())
     }
+}
+
+/// What follows a commit, before anybody is told of it: readers are to see it, and the log is not to grow for ever.
+fn end_commit(log: &mut Wal, pages: i32, views: &Views) {
+    if pages < LOG {
+        return views.outdate();
+    }
+    // Pages that somebody may still read from the log stay there.
+    views.end();
+    if let Err(error) = log.checkpoint() {
+        let error = error.into();
+        stop_if_a_sync_failed(&error);
+        tracing::warn!(%error, "the log was not folded into the database file; a later commit tries it again");
+    }
+    // Who began to read in between reads from the log, which cannot start over as long as somebody does.
+    views.end();
 }
 
 /// After a failed sync nobody knows what is on the disk, and asking again could answer a lie.
