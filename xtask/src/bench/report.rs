@@ -133,6 +133,7 @@ pub(crate) fn told(row: Row, figure: Figure) -> String {
 /// Three digits that count.
 pub(crate) fn digits(value: f64) -> String {
     match value {
+        0.0 => "0".to_owned(),
         value if value >= 100.0 => format!("{value:.0}"),
         value if value >= 10.0 => format!("{value:.1}"),
         value if value >= 1.0 => format!("{value:.2}"),

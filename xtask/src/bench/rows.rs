@@ -63,7 +63,7 @@ impl fmt::Display for Asked {
             Self::Repositories => "a page of 100 repositories",
             Self::Referrers => "100 referrers",
             Self::Head => "HEAD blob",
-            Self::Mount => "mount without `from`",
+            Self::Mount => "mount without from",
         })
     }
 }
