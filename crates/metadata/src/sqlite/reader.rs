@@ -11,7 +11,7 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, TryLockError, Weak,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
@@ -35,6 +35,8 @@ pub(crate) struct Reader {
 pub(crate) struct Views {
     /// How often that was outdated.
     commits: AtomicU64,
+    /// Whether nothing is kept any more.
+    closed: AtomicBool,
     all: Mutex<Vec<Weak<Mutex<View>>>>,
 }
 
@@ -98,6 +100,12 @@ impl Views {
         self.let_go_of_all(|view| Some(held(view)));
     }
 
+    /// The same, for good: whoever reads from now on keeps nothing.
+    pub(crate) fn close(&self) {
+        self.closed.store(true, Ordering::SeqCst);
+        self.end();
+    }
+
     fn let_go_of_all(&self, hold: impl Fn(&Mutex<View>) -> Option<MutexGuard<'_, View>>) {
         self.commits.fetch_add(1, Ordering::SeqCst);
         held(&self.all).retain(|view| {
@@ -116,6 +124,9 @@ impl Views {
         read: impl FnOnce(&rusqlite::Connection) -> Result<T, Error>,
     ) -> Result<T, Error> {
         let commits = self.commits.load(Ordering::SeqCst);
+        if self.closed.load(Ordering::SeqCst) {
+            return read(&held(view).connection);
+        }
         let outcome = held(view).read(commits, read);
         // Asked when the writer can have it again: it may have passed by in between.
         if self.commits.load(Ordering::SeqCst) != commits {

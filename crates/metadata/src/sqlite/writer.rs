@@ -189,14 +189,21 @@ impl WriterThread {
         }
         // Nothing more gets in; who is in the queue already is told that it is closed by losing its sender.
         drop(queue);
-        // Read connections are still open, so closing this one would not do it; what they see is in its way.
-        self.views.end();
-        if let Err(error) = self.connection.query_row("pragma wal_checkpoint(truncate)", [], |_| Ok(())) {
-            tracing::warn!(%error, "the log was not folded into the database file; the next start does it");
+        if !closing.is_empty() {
+            self.fold();
         }
         drop(self.connection);
         for closed in closing {
             closed.send(()).ok();
+        }
+    }
+
+    /// Folds the whole log into the database file. Read connections are still open, so closing this one would not do it, and what
+    /// they see is in its way.
+    fn fold(&self) {
+        self.views.close();
+        if let Err(error) = self.connection.query_row("pragma wal_checkpoint(truncate)", [], |_| Ok(())) {
+            tracing::warn!(%error, "the log was not folded into the database file; the next start does it");
         }
     }
 

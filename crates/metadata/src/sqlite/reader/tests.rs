@@ -53,6 +53,11 @@ impl Opened {
         rows(&self.sqlite.reader)
     }
 
+    /// The length of the log, in bytes.
+    fn log(&self) -> u64 {
+        std::fs::metadata(self.file.with_extension("db-wal")).unwrap().len()
+    }
+
     /// Whether somebody sees something that keeps the log from starting over.
     fn is_log_in_use(&self) -> bool {
         let connection = rusqlite::Connection::open(&self.file).unwrap();
@@ -118,6 +123,26 @@ fn a_read_that_fails_leaves_the_connection_as_it_was() {
     assert_eq!(opened.rows(), 1);
 }
 
+/// Else the end of the server would wait for whoever asks it how it is.
+#[test]
+fn nothing_is_kept_of_a_database_that_is_closed() {
+    let (opened, done) = (opened(), AtomicBool::new(false));
+    opened.put(1);
+    // Keeps a connection open, or the last one to be closed would remove the log.
+    opened.rows();
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(Ordering::Relaxed) {
+                assert_eq!(opened.rows(), 1);
+            }
+        });
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(opened.sqlite.close());
+        done.store(true, Ordering::Relaxed);
+    });
+    assert_eq!((opened.log(), opened.rows()), (0, 1));
+}
+
 /// However much is written while others read without a pause.
 #[test]
 fn the_log_starts_over() {
@@ -136,6 +161,5 @@ fn the_log_starts_over() {
         }
         done.store(true, Ordering::Relaxed);
     });
-    let log = std::fs::metadata(opened.file.with_extension("db-wal")).unwrap().len();
-    assert!(log < 1200 * 4096, "{log} bytes");
+    assert!(opened.log() < 1200 * 4096, "{} bytes", opened.log());
 }
