@@ -13,6 +13,7 @@ use anyhow::{Context, Result, bail};
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::command::{indented, search_path};
+use super::tools;
 
 /// How long a service may take to stop before it is killed.
 const STOP_LIMIT: Duration = Duration::from_mins(1);
@@ -44,7 +45,8 @@ pub(crate) struct Service {
 impl Recipe {
     pub(crate) fn start(&self) -> Result<Service> {
         let log = OpenOptions::new().create(true).append(true).open(&self.log)?;
-        let mut command = Command::new("setpriv");
+        // By its path: what has to be looked for is started by a fork, which copies the tables of all the memory that is held here.
+        let mut command = Command::new(tools::locate_or_say("setpriv")?);
         command.args(["--pdeathsig", "TERM"]);
         if let Some(user) = self.user {
             command.args(["--reuid", user, "--regid", user, "--init-groups"]);
