@@ -103,6 +103,9 @@ fn head(table: &Table) -> String {
 }
 
 fn costs(table: &Table) -> String {
+    if table.contenders.is_empty() {
+        return String::new();
+    }
     let mut text = heading("CPU of the server (time that it took)", &table.contenders);
     let mut line = |name: &str, cell: &dyn Fn(&'static str) -> Option<String>| {
         let cells: Vec<String> = table.contenders.iter().map(|contender| cell(contender).unwrap_or_default()).collect();

@@ -4,6 +4,7 @@ use std::{
     io::Read,
     os::{fd::OwnedFd, unix::net::UnixStream},
     path::Path,
+    sync::atomic::{AtomicUsize, Ordering},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -263,5 +264,28 @@ fn requests_are_logged_if_the_directives_say_so() {
         ("error,access=info", true),
     ] {
         assert_eq!(wants_requests(worth), wanted, "{worth}");
+    }
+}
+
+/// Counts what it is told.
+#[derive(Clone, Default)]
+struct Counted(Arc<AtomicUsize>);
+
+impl<S: tracing::Subscriber> Layer<S> for Counted {
+    fn on_event(&self, _: &tracing::Event<'_>, _: tracing_subscriber::layer::Context<'_, S>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn directives_may_be_about_spans() {
+    for (worth, wanted) in [("error,[request]=debug", 1), ("error,cargohold=debug", 2), ("error", 0)] {
+        let counted = Counted::default();
+        let subscriber = tracing_subscriber::registry().with(counted.clone().with_filter(filter(worth)));
+        tracing::subscriber::with_default(subscriber, || {
+            tracing::debug!("outside");
+            tracing::error_span!("request").in_scope(|| tracing::debug!("inside"));
+        });
+        assert_eq!(counted.0.load(Ordering::Relaxed), wanted, "{worth}");
     }
 }
