@@ -39,7 +39,7 @@ impl Sqlite {
         connection.pragma_update(None, "synchronous", "full")?;
         schema::migrate_sqlite(&mut connection, now)?;
         let views = Arc::<reader::Views>::default();
-        let reader = Arc::new(reader::Reader::new(file, Some(views.clone())));
+        let reader = Arc::new(reader::Reader::new(file, views.clone()));
         Ok(Self { reader, writer: writer::Writer::start(connection, views)? })
     }
 
@@ -47,7 +47,8 @@ impl Sqlite {
     pub(crate) fn beside(file: &Path) -> Result<Self, Error> {
         let connection = connect(file)?;
         schema::check_sqlite(&connection)?;
-        Ok(Self { reader: Arc::new(reader::Reader::new(file, None)), writer: writer::Writer::none() })
+        let reader = reader::Reader::new(file, Arc::new(reader::Views::none()));
+        Ok(Self { reader: Arc::new(reader), writer: writer::Writer::none() })
     }
 
     pub(crate) fn damage(&self) -> Result<Vec<String>, Error> {
@@ -121,6 +122,12 @@ fn connect(file: &Path) -> Result<Connection, Error> {
     connection.busy_timeout(std::time::Duration::from_secs(10))?;
     connection.pragma_update(None, "foreign_keys", true)?;
     Ok(connection)
+}
+
+/// Runs a statement that begins, ends or undoes; it is prepared once.
+fn steer(connection: &Connection, statement: &str) -> Result<(), Error> {
+    connection.prepare_cached(statement)?.execute([])?;
+    Ok(())
 }
 
 /// Runs a statement that gives no rows; answers how many it touched.

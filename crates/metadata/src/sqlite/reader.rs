@@ -26,8 +26,7 @@ thread_local! {
 pub(crate) struct Reader {
     number: u64,
     file: PathBuf,
-    /// None if another process writes: then nobody says when what was seen is outdated.
-    views: Option<Arc<Views>>,
+    views: Arc<Views>,
 }
 
 /// What the read connections of one writer see.
@@ -35,7 +34,7 @@ pub(crate) struct Reader {
 pub(crate) struct Views {
     /// How often that was outdated.
     commits: AtomicU64,
-    /// Whether nothing is kept any more.
+    /// Whether nothing is kept, or nothing any more.
     closed: AtomicBool,
     all: Mutex<Vec<Weak<Mutex<View>>>>,
 }
@@ -49,8 +48,7 @@ struct View {
 }
 
 impl Reader {
-    /// One that reads what `views` are kept of.
-    pub(crate) fn new(file: &Path, views: Option<Arc<Views>>) -> Self {
+    pub(crate) fn new(file: &Path, views: Arc<Views>) -> Self {
         static NUMBER: AtomicU64 = AtomicU64::new(0);
         Self { number: NUMBER.fetch_add(1, Ordering::Relaxed), file: file.to_owned(), views }
     }
@@ -66,10 +64,7 @@ impl Reader {
                 Entry::Occupied(entry) => entry.into_mut(),
                 Entry::Vacant(entry) => entry.insert(self.open()?),
             };
-            match &self.views {
-                Some(views) => views.read(view, read),
-                None => read(&held(view).connection),
-            }
+            self.views.read(view, read)
         })
     }
 
@@ -77,14 +72,17 @@ impl Reader {
         let connection = super::connect(&self.file)?;
         connection.pragma_update(None, "query_only", true)?;
         let view = Arc::new(Mutex::new(View { connection, commits: None }));
-        if let Some(views) = &self.views {
-            held(&views.all).push(Arc::downgrade(&view));
-        }
+        held(&self.views.all).push(Arc::downgrade(&view));
         Ok(view)
     }
 }
 
 impl Views {
+    /// Of a database that another process writes: nobody says when what was seen is outdated, so nothing is kept.
+    pub(crate) fn none() -> Self {
+        Self { closed: AtomicBool::new(true), ..Self::default() }
+    }
+
     /// Has everything that is read from now on see the database as it is now. Waits for nobody: who reads just now lets go of
     /// what it sees behind that.
     pub(crate) fn outdate(&self) {
@@ -128,9 +126,11 @@ impl Views {
             return read(&held(view).connection);
         }
         let outcome = held(view).read(commits, read);
-        // Asked when the writer can have it again: it may have passed by in between.
-        if self.commits.load(Ordering::SeqCst) != commits {
-            held(view).let_go()?;
+        // A failure may have undone what it saw. The number is asked for when the writer can have the connection again: it may
+        // have passed by in between.
+        if outcome.is_err() || self.commits.load(Ordering::SeqCst) != commits {
+            // If that fails, the next read tries it again and says so.
+            held(view).let_go().ok();
         }
         outcome
     }
@@ -144,21 +144,16 @@ impl View {
     ) -> Result<T, Error> {
         if self.commits != Some(commits) {
             self.let_go()?;
-            self.connection.prepare_cached("begin")?.execute([])?;
+            super::steer(&self.connection, "begin")?;
             self.commits = Some(commits);
         }
-        let outcome = read(&self.connection);
-        if outcome.is_err() {
-            // It may have been undone by the failure.
-            self.let_go()?;
-        }
-        outcome
+        read(&self.connection)
     }
 
     fn let_go(&mut self) -> Result<(), Error> {
         self.commits = None;
         if !self.connection.is_autocommit() {
-            self.connection.prepare_cached("commit")?.execute([])?;
+            super::steer(&self.connection, "commit")?;
         }
         Ok(())
     }

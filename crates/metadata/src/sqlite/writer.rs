@@ -17,7 +17,7 @@ use cargohold_metrics::Page;
 use rusqlite::hooks::Wal;
 use tokio::sync::{mpsc, oneshot};
 
-use super::reader::Views;
+use super::{reader::Views, steer};
 use crate::{
     Error, Transaction,
     connection::Connection,
@@ -255,21 +255,21 @@ impl WriterThread {
 
     fn run_group(&mut self, group: &mut [Box<dyn Job>]) -> Result<(), Error> {
         self.sync_commits(group.iter().any(|job| job.awaits_disk()))?;
-        self.steer("begin immediate")?;
+        steer(&self.connection, "begin immediate")?;
         if let [job] = group {
             // What is alone is undone with all that there is: it needs no savepoint.
             self.reserve_ids()?;
-            return if self.run_job(job.as_mut())? { self.steer("commit") } else { self.undo_all() };
+            return if self.run_job(job.as_mut())? { steer(&self.connection, "commit") } else { self.undo_all() };
         }
         for job in group {
             self.reserve_ids()?;
-            self.steer("savepoint job")?;
+            steer(&self.connection, "savepoint job")?;
             if !self.run_job(job.as_mut())? {
-                self.steer("rollback to job")?;
+                steer(&self.connection, "rollback to job")?;
             }
-            self.steer("release job")?;
+            steer(&self.connection, "release job")?;
         }
-        self.steer("commit")
+        steer(&self.connection, "commit")
     }
 
     fn reserve_ids(&mut self) -> Result<(), Error> {
@@ -292,13 +292,7 @@ impl WriterThread {
     /// Undoes the whole transaction, unless SQLite did so by itself. Ids that it reserved were not reserved.
     fn undo_all(&mut self) -> Result<(), Error> {
         self.ids = Ids::none();
-        if self.connection.is_autocommit() { Ok(()) } else { self.steer("rollback") }
-    }
-
-    /// Runs a statement that begins, ends or undoes; it is prepared once.
-    fn steer(&self, statement: &str) -> Result<(), Error> {
-        self.connection.prepare_cached(statement)?.execute([])?;
-        Ok(())
+        if self.connection.is_autocommit() { Ok(()) } else { steer(&self.connection, "rollback") }
     }
 }
 
