@@ -38,6 +38,14 @@ pub(crate) struct Reserve {
     seen: Mutex<Option<(Instant, u64)>>,
 }
 
+impl Space {
+    fn of(root: &Path, reserve: u64) -> io::Result<Self> {
+        let disk = rustix::fs::statvfs(root)?;
+        let bytes = |blocks: u64| blocks.saturating_mul(disk.f_frsize);
+        Ok(Self { size: bytes(disk.f_blocks), free: bytes(disk.f_bavail), reserve })
+    }
+}
+
 impl Reserve {
     /// Fails as a full disk does unless so many more bytes leave the reserve untouched. Blocks.
     pub(crate) fn require(&self, root: &Path, bytes: u64) -> Result<(), Failure> {
@@ -46,9 +54,7 @@ impl Reserve {
             return Ok(());
         }
         let failed = |source| Failure { path: root.to_owned(), source };
-        let disk = rustix::fs::statvfs(root).map_err(|error| failed(error.into()))?;
-        // What only the administrator may use does not count.
-        let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+        let Space { free, .. } = Space::of(root, reserve).map_err(failed)?;
         *self.seen() = Some((Instant::now(), free));
         if free >= reserve.saturating_add(bytes) { Ok(()) } else { Err(failed(io::ErrorKind::StorageFull.into())) }
     }
@@ -73,10 +79,7 @@ impl LocalDisk {
 
     /// How much room there is. Blocks.
     pub fn space(&self) -> io::Result<Space> {
-        let disk = rustix::fs::statvfs(self.root())?;
-        let bytes = |blocks: u64| blocks.saturating_mul(disk.f_frsize);
-        let reserve = self.reserve().bytes.load(Ordering::Relaxed);
-        Ok(Space { size: bytes(disk.f_blocks), free: bytes(disk.f_bavail), reserve })
+        Space::of(self.root(), self.reserve().bytes.load(Ordering::Relaxed))
     }
 
     /// Fails with [`Error::NoSpace`] unless there is room for so many more bytes. What is written is measured again: this spares
