@@ -107,25 +107,22 @@ fn costs(table: &Table) -> String {
         return String::new();
     }
     let mut text = heading("CPU of the server (time that it took)", &table.contenders);
-    let mut line = |name: &str, cell: &dyn Fn(&'static str) -> Option<String>| {
+    let mut put = |name: &str, cell: &dyn Fn(&'static str) -> Option<String>| {
         let cells: Vec<String> = table.contenders.iter().map(|contender| cell(contender).unwrap_or_default()).collect();
-        if cells.iter().any(|cell| !cell.is_empty()) {
-            let _ = writeln!(text, "| {name} | {} |", cells.join(" | "));
-        }
+        text.push_str(&line(name, &cells));
     };
     for row in Row::ALL {
-        line(&row.name(), &|contender| table.figure(row, contender).map(|figure| told(row, figure)));
+        put(&row.name(), &|contender| table.figure(row, contender).map(|figure| told(row, figure)));
     }
-    line(
-        &format!("syncs for an image of {} layers, {} clients at once", syncs::LAYERS, syncs::CLIENTS),
-        &|contender| table.syncs.get(contender).copied().map(digits),
-    );
+    put(&format!("syncs for an image of {} layers, {} clients at once", syncs::LAYERS, syncs::CLIENTS), &|contender| {
+        table.syncs.get(contender).copied().map(digits)
+    });
     for (row, count) in &table.instructions {
-        line(&format!("instructions of the program, {}", row.key()), &|contender| {
+        put(&format!("instructions of the program, {}", row.key()), &|contender| {
             (contender == table.contenders[0]).then(|| count.to_string())
         });
     }
-    line("resident, idle / most, MB", &|contender| {
+    put("resident, idle / most, MB", &|contender| {
         let (idle, most) = table.memory.get(contender)?;
         Some(format!("{} / {}", megabytes(*idle), megabytes(*most)))
     });
@@ -143,12 +140,9 @@ fn ratios(table: &Table) -> String {
     };
     let mut text = format!("\n{}", heading(&format!("CPU of the server, for 1 of {ours}"), others));
     for row in Row::ALL {
-        let cell = |other: &&'static str| Some(table.figure(row, other)?.cpu / table.figure(row, ours)?.cpu);
-        let cells: Vec<Option<f64>> = others.iter().map(cell).collect();
-        if cells.iter().any(Option::is_some) {
-            let cells = cells.into_iter().map(|cell| cell.map_or(String::new(), |times| format!("{times:.2}")));
-            let _ = writeln!(text, "| {} | {} |", row.key(), cells.collect::<Vec<_>>().join(" | "));
-        }
+        let times = |other: &&'static str| Some(table.figure(row, other)?.cpu / table.figure(row, ours)?.cpu);
+        let cell = |other| times(other).map_or(String::new(), |times| format!("{times:.2}"));
+        text.push_str(&line(row.key(), &others.iter().map(cell).collect::<Vec<_>>()));
     }
     text
 }
@@ -161,6 +155,14 @@ fn heading(what: &str, columns: &[impl Display]) -> String {
     }
     let _ = writeln!(text, "\n|---|{}", "---|".repeat(columns.len()));
     text
+}
+
+/// A line of a table, if it says anything.
+fn line(what: &str, cells: &[String]) -> String {
+    if cells.iter().all(String::is_empty) {
+        return String::new();
+    }
+    format!("| {what} | {} |\n", cells.join(" | "))
 }
 
 /// The bars of a row, in the order of the contenders.
@@ -182,13 +184,12 @@ fn rows(table: &Table) -> (String, String) {
     text.push_str(&heading("CPU of a request, us", &columns));
     for asked in Asked::ALL {
         let cells: Vec<String> = of(asked).into_iter().map(digits).collect();
-        let _ = writeln!(text, "| {asked} | {} |", cells.join(" | "));
+        text.push_str(&line(&asked.to_string(), &cells));
     }
-    let start =
-        |of: &dyn Fn(&super::rows::Start) -> String| table.starts.iter().map(of).collect::<Vec<_>>().join(" | ");
-    let _ = writeln!(text, "| start to first answer, ms | {} |", start(&|start| digits(millis(start.answered))));
-    let _ =
-        writeln!(text, "| resident behind that, MB | {} |\n", start(&|start| megabytes(start.resident).to_string()));
+    let starts = |cell: &dyn Fn(&super::rows::Start) -> String| table.starts.iter().map(cell).collect::<Vec<_>>();
+    text.push_str(&line("start to first answer, ms", &starts(&|start| digits(millis(start.answered)))));
+    text.push_str(&line("resident behind that, MB", &starts(&|start| megabytes(start.resident).to_string())));
+    text.push('\n');
     let names: Vec<String> = Asked::ALL.iter().map(ToString::to_string).collect();
     let series: Vec<(&str, Vec<f64>)> = names.iter().map(String::as_str).zip(Asked::ALL.map(of)).collect();
     let drawn = plot::lines(ROWS, ("rows", &marks), &series, Scale::Linear, digits);

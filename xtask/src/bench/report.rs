@@ -121,8 +121,8 @@ impl Table {
 
 /// The figure with the least CPU time, of one at least: what else a machine does only adds to it.
 pub(crate) fn least(figures: &[Figure]) -> Figure {
-    let (first, others) = figures.split_first().expect("it was measured");
-    others.iter().fold(*first, |least, other| if other.cpu < least.cpu { *other } else { least })
+    let least = figures.iter().min_by(|one, other| one.cpu.total_cmp(&other.cpu));
+    *least.expect("it was measured")
 }
 
 /// CPU time of the server, and beside it the time that it took.

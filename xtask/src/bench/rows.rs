@@ -110,7 +110,7 @@ pub(crate) fn all(
         contender = start()?;
         contender.processes().pin(true)?;
         for asked in Asked::ALL {
-            let figure = least_of(ROUNDS * runs, |_| {
+            let figure = least_of(ROUNDS * runs, || {
                 let times = asked.times(sizes);
                 let cost = cost(&contender, || ask(asked, &mut contender.connect()?, material, rows, times))?;
                 Ok(cost.per(u64::from(times), 1))

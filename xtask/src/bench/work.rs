@@ -172,8 +172,8 @@ pub(crate) fn cost(contender: &Contender, work: impl FnOnce() -> Result<()>) -> 
 }
 
 /// The least of so many runs.
-pub(crate) fn least_of(runs: usize, run: impl FnMut(usize) -> Result<Figure>) -> Result<Figure> {
-    Ok(least(&(0..runs.max(1)).map(run).collect::<Result<Vec<_>>>()?))
+pub(crate) fn least_of(runs: usize, mut run: impl FnMut() -> Result<Figure>) -> Result<Figure> {
+    Ok(least(&(0..runs.max(1)).map(|_| run()).collect::<Result<Vec<_>>>()?))
 }
 
 /// Asks so often. `length` is that of the body, or nothing that is looked at (`u64::MAX`).

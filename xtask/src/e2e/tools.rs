@@ -90,6 +90,7 @@ const BENCH: &[Needed] = &[
     needed("vgdb", "valgrind"),
     needed("strace", "strace"),
     needed("curl", "curl"),
+    needed("setpriv", "util-linux"),
     needed("taskset", "util-linux"),
 ];
 /// What the images are made with; the linker that Rust needs is this compiler.
