@@ -17,7 +17,7 @@ use cargohold_http::AccessLog;
 use tracing_subscriber::{
     EnvFilter, Layer,
     filter::Targets,
-    layer::{Filter, Identity, SubscriberExt},
+    layer::{Filter, SubscriberExt},
     registry::LookupSpan,
     util::SubscriberInitExt,
 };
@@ -184,10 +184,11 @@ fn filter<S: Spans>(worth: &str) -> Box<dyn Filter<S> + Send + Sync> {
     }
 }
 
-/// Whether those directives have requests logged.
+/// Whether those directives have requests logged. What they say of spans is not about these lines, which are written outside any.
 fn wants_requests(worth: &str) -> bool {
-    let asked = tracing_subscriber::registry().with(Identity::new().with_filter(filter(worth)));
-    tracing::subscriber::with_default(asked, || tracing::enabled!(target: access::TARGET, tracing::Level::INFO))
+    let targets: Vec<&str> = worth.split(',').filter(|directive| !directive.contains('[')).collect();
+    let targets = targets.join(",").parse::<Targets>();
+    targets.is_ok_and(|targets| targets.would_enable(access::TARGET, &tracing::Level::INFO))
 }
 
 /// Something that knows its spans.
