@@ -23,8 +23,8 @@ use crate::{Error, HashState, Key, UploadWriter};
 pub struct UploadClaim {
     pub(crate) disk: Arc<Disk>,
     pub(crate) turn: Arc<Turn>,
-    /// Whether all bytes of the staged file are on the disk, and none beyond those that were acknowledged.
-    pub(crate) synced: bool,
+    /// How many bytes the upload has, all of them on the disk; none while some may not be.
+    pub(crate) synced: Option<u64>,
 }
 
 /// The uploads that are claimed.
@@ -72,16 +72,16 @@ impl UploadClaim {
         self.turn.stopped().await;
     }
 
-    /// Opens the staged file to go on behind its first `received` bytes, which `hash` covers. What lies behind them was never
-    /// acknowledged and is cut off.
+    /// Goes on behind the first `received` bytes of the staged file, which `hash` covers. What lies behind them was never
+    /// acknowledged and counts for nothing. The file is opened by the first step that needs it.
     ///
     /// `at` is where the row says that the bytes lie: if that is not the staging place, they may have been moved there already
     /// when a crash came, and are brought back first. With `received` = 0 a missing file is made.
     ///
-    /// Fails with [`Error::NotFound`] if acknowledged bytes are nowhere, [`Error::Truncated`] if some of them are missing, and
-    /// [`Error::Stopped`] if a newer claimant came.
-    pub async fn writer(self, at: &Key, received: u64, hash: HashState) -> Result<UploadWriter, Error> {
-        UploadWriter::open(self, at, received, hash).await
+    /// That step fails with [`Error::NotFound`] if acknowledged bytes are nowhere, [`Error::Truncated`] if some of them are
+    /// missing, and [`Error::Stopped`] if a newer claimant came.
+    pub fn writer(self, at: &Key, received: u64, hash: HashState) -> UploadWriter {
+        UploadWriter::new(self, at, received, hash)
     }
 
     /// Fails if a newer claimant wants the upload.

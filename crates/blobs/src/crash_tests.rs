@@ -34,30 +34,42 @@ impl Row {
     }
 }
 
-/// Uploads what is missing of `bytes` in two requests, and publishes it. The row is what was committed when it ended.
+/// Uploads what is missing of `bytes` in two requests, and publishes it in a fourth, which brings nothing; a third brought more
+/// and broke off. The row is what was committed when it ended.
 async fn upload(root: &Path, row: &mut Row, bytes: &[u8]) -> Result<(), Error> {
     let disk = LocalDisk::open(root, STORE)?;
-    for end in [bytes.len() / 2, bytes.len()] {
-        if row.is_live || row.received > end as u64 {
+    for (end, is_last) in [(bytes.len() / 2, false), (bytes.len(), false), (bytes.len(), true)] {
+        if row.is_live || row.received > end as u64 || (row.received == end as u64 && !is_last) {
             continue;
+        }
+        if is_last {
+            break_off(&disk, row).await?;
         }
         let claim = disk.claim(id(1)).await;
         let hash = HashState::from_bytes(&row.hash).unwrap();
-        let mut writer = claim.writer(&row.key, row.received, hash).await?;
+        let mut writer = claim.writer(&row.key, row.received, hash);
         let start = usize::try_from(writer.received()).unwrap();
         writer.write(Bytes::copy_from_slice(&bytes[start..end])).await?;
-        let synced = writer.sync().await?;
+        let synced = if is_last { writer.sync_to_publish().await? } else { writer.sync().await? };
         row.received = synced.received;
         row.hash = synced.hash.to_bytes();
-        if end == bytes.len() {
+        if is_last {
             let digest = synced.hash.finish();
             assert_eq!(digest, sha256(bytes));
             row.key = Key::blob(&digest);
-            disk.publish(&writer.into_claim(), &row.key).await?;
+            disk.publish(&writer.into_claim(), &row.key).await.map_err(Error::from)?;
             row.is_live = true;
         }
     }
     Ok(())
+}
+
+/// Brings more than counts, and gives back what that took.
+async fn break_off(disk: &LocalDisk, row: &Row) -> Result<(), Error> {
+    let hash = HashState::from_bytes(&row.hash).unwrap();
+    let mut writer = disk.claim(id(1)).await.writer(&row.key, row.received, hash);
+    writer.write(content(600_000).into()).await?;
+    writer.cut_back().await
 }
 
 /// A process that makes `calls` calls and no more.

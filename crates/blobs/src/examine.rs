@@ -35,15 +35,16 @@ pub enum Pace {
     Gentle(NonZeroU64),
 }
 
-/// Reads a file, or fails with any error once nobody wants it any more. Blocks.
+/// Reads a file, at most its first `most` bytes, or fails with any error once nobody wants it any more. Blocks.
 pub(crate) fn examine(
     path: &Path,
+    most: u64,
     algorithm: Algorithm,
     pace: Pace,
     still_wanted: &Weak<()>,
 ) -> Result<Examined, Failure> {
-    let failed = |source| Failure { path: path.to_owned(), source };
-    let mut file = File::open(path).map_err(failed)?;
+    let failed = |source: io::Error| Failure::new(path, source);
+    let mut file = File::open(path).map_err(failed)?.take(most);
     let (mut hash, mut size) = (HashState::new(algorithm), 0);
     let mut buffer = vec![0; READ_BYTES];
     let begun = Instant::now();
@@ -53,7 +54,7 @@ pub(crate) fn examine(
             Ok(length) => {
                 hash.update(&buffer[..length]);
                 size += length as u64;
-                pace.keep(&file, size, begun);
+                pace.keep(file.get_ref(), size, begun);
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(failed(error)),

@@ -21,6 +21,8 @@ use watch::Change;
 pub(crate) struct Failure {
     pub(crate) path: PathBuf,
     pub(crate) source: io::Error,
+    /// Whether it was a write or a sync: then nobody knows what is on the disk, and doing it again could answer a lie.
+    pub(crate) is_unsure: bool,
 }
 
 /// Adds the path to the error of a call.
@@ -29,6 +31,10 @@ pub(crate) trait Context<T> {
 }
 
 impl Failure {
+    pub(crate) fn new(path: &Path, source: impl Into<io::Error>) -> Self {
+        Self { path: path.to_owned(), source: source.into(), is_unsure: false }
+    }
+
     pub(crate) fn kind(&self) -> io::ErrorKind {
         self.source.kind()
     }
@@ -42,7 +48,7 @@ impl Failure {
 
 impl<T, E: Into<io::Error>> Context<T> for Result<T, E> {
     fn at(self, path: &Path) -> Result<T, Failure> {
-        self.map_err(|error| Failure { path: path.to_owned(), source: error.into() })
+        self.map_err(|error| Failure::new(path, error))
     }
 }
 
@@ -56,6 +62,10 @@ macro_rules! change {
         watched.made();
         Ok(outcome)
     }};
+}
+
+fn unsure(call: impl FnOnce() -> Result<(), Failure>) -> Result<(), Failure> {
+    call().map_err(|failure| Failure { is_unsure: true, ..failure })
 }
 
 /// Opens the file at `path` for writing, and makes it if it is not there and `create` says so. What it holds stays.
@@ -72,7 +82,7 @@ pub(crate) fn cut(file: &File, path: &Path, length: u64) -> Result<(), Failure> 
 
 /// Writes all of `bytes` at `offset`.
 pub(crate) fn write(file: &File, path: &Path, bytes: &[u8], offset: u64) -> Result<(), Failure> {
-    change!(Change::Write { bytes, offset }, path, file.write_all_at(bytes, offset))
+    unsure(|| change!(Change::Write { bytes, offset }, path, file.write_all_at(bytes, offset)))
 }
 
 /// Has the disk begin with the `length` bytes at `offset`, so that the sync at the end of a large upload finds most of its work
@@ -89,19 +99,19 @@ pub(crate) fn start_writeback(file: &File, offset: u64, length: u64) {
 
 /// Returns once the file's bytes and length are on the disk.
 pub(crate) fn sync_data(file: &File, path: &Path) -> Result<(), Failure> {
-    change!(Change::SyncData, path, file.sync_data())
+    unsure(|| change!(Change::SyncData, path, file.sync_data()))
 }
 
 /// Returns once the entries of the folder are on the disk.
 pub(crate) fn sync_folder(folder: &File, path: &Path) -> Result<(), Failure> {
-    change!(Change::SyncFolder, path, folder.sync_all())
+    unsure(|| change!(Change::SyncFolder, path, folder.sync_all()))
 }
 
 /// Opens a folder, to sync it or to move files into it.
 pub(crate) fn open_folder(path: &Path) -> Result<File, Failure> {
     let folder = File::open(path).at(path)?;
     if !folder.metadata().at(path)?.is_dir() {
-        return Err(Failure { path: path.to_owned(), source: io::ErrorKind::NotADirectory.into() });
+        return Err(Failure::new(path, io::ErrorKind::NotADirectory));
     }
     Ok(folder)
 }

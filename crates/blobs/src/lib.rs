@@ -38,7 +38,7 @@ pub use file_system::watch;
 pub use hash_state::HashState;
 pub use key::{Key, KeyError};
 pub use link::{LinkError, read as read_link};
-pub use local_disk::LocalDisk;
+pub use local_disk::{LocalDisk, NotPublished};
 pub use marker::MarkerError;
 pub use observer::Observer;
 pub use read_only_disk::{LAYOUT, OpenBlob, ReadOnlyDisk};

@@ -24,6 +24,15 @@ pub struct LocalDisk {
     disk: Arc<Disk>,
 }
 
+/// Why the staged file of an upload is not in its place.
+#[derive(Debug)]
+pub enum NotPublished {
+    /// It can be tried again.
+    Left(Error),
+    /// A sync failed: nobody knows what is on the disk, and asking again could answer a lie.
+    Unsure(Error),
+}
+
 #[derive(Debug)]
 pub(crate) struct Disk {
     reader: ReadOnlyDisk,
@@ -76,35 +85,31 @@ impl LocalDisk {
     /// Claims the right to write an upload. The newest claimant wins: older ones in this process are told to stop, and this
     /// returns once the last of them is gone, with every write that it began.
     ///
-    /// **Claim first, then ask the facts** how much was acknowledged, in the statement that takes the next epoch. The other way
-    /// round a request that was slow between the two would cut off what a faster one has meanwhile written and acknowledged.
+    /// **Claim first, then ask the facts** how much was acknowledged. The other way round a request that was slow between the two
+    /// would write over what a faster one has meanwhile written and acknowledged.
     pub async fn claim(&self, id: UploadId) -> UploadClaim {
         let turn = self.disk.claims.take(id).await;
-        UploadClaim { disk: Arc::clone(&self.disk), turn: Arc::new(turn), synced: false }
+        UploadClaim { disk: Arc::clone(&self.disk), turn: Arc::new(turn), synced: None }
     }
 
     /// Moves the staged file of an upload to `to`, durably. A file is never replaced.
     ///
-    /// The claim is one that a writer gave back after its last sync, or it is
-    /// [`Error::Unsynced`]. Fails with [`Error::Occupied`] if a file is in the way, [`Error::NotFound`] if nothing is staged and
-    /// [`Error::Stopped`] if a newer claimant came; after any of these the file is where it was. After another error it is at
-    /// either place. Once begun it is carried out, even if the future is dropped.
-    pub async fn publish(&self, claim: &UploadClaim, to: &Key) -> Result<(), Error> {
-        claim.go_on()?;
-        if !claim.synced {
-            return Err(Error::Unsynced { id: claim.id() });
-        }
-        let (turn, place) = (Arc::clone(&claim.turn), to.clone());
-        let staging = Key::staging(claim.id());
-        let placed = self.with(&staging, move |disk, staging| {
+    /// The claim is one that a writer gave back after its last sync, or it is [`Error::Unsynced`]; what the file holds beyond
+    /// that is cut off. Fails with [`Error::Occupied`] if a file is in the way, [`Error::NotFound`] if nothing is staged,
+    /// [`Error::Truncated`] if less is than was synced, and [`Error::Stopped`] if a newer claimant came. Once begun it is carried
+    /// out, even if the future is dropped.
+    pub async fn publish(&self, claim: &UploadClaim, to: &Key) -> Result<(), NotPublished> {
+        claim.go_on().map_err(NotPublished::Left)?;
+        let Some(length) = claim.synced else {
+            return Err(NotPublished::Left(Error::Unsynced { id: claim.id() }));
+        };
+        let (turn, staging, place) = (Arc::clone(&claim.turn), Key::staging(claim.id()), to.clone());
+        let publishing = self.blocking(move |disk| {
             // The turn ends with what runs here, not with the request that asked for it.
             let _turn = turn;
-            placing::publish(disk.root(), &disk.folders, &disk.path(staging), &place)
+            Ok(disk.publish(&staging, length, &place))
         });
-        match placed.await? {
-            Placed::There => Ok(()),
-            Placed::Occupied => Err(Error::Occupied { key: to.clone() }),
-        }
+        publishing.await.unwrap_or_else(|error| Err(NotPublished::Unsure(error)))
     }
 
     /// Removes an object, durably; one that is not there is removed. Once begun it is carried out, even if the future is dropped.
@@ -119,16 +124,7 @@ impl LocalDisk {
         .await
     }
 
-    /// Runs what blocks away from the tasks, and says what its failure means for `key`.
-    async fn with<T, F>(&self, key: &Key, act: F) -> Result<T, Error>
-    where
-        T: Send + 'static,
-        F: FnOnce(&Disk, &Key) -> Result<T, Failure> + Send + 'static,
-    {
-        let key = key.clone();
-        self.blocking(move |disk| act(disk, &key).map_err(|failure| disk.explain(&key, failure))).await
-    }
-
+    /// Runs what blocks away from the tasks.
     pub(crate) async fn blocking<T, F>(&self, act: F) -> Result<T, Error>
     where
         T: Send + 'static,
@@ -161,6 +157,26 @@ impl Disk {
         self.reader.is_there()
     }
 
+    fn publish(&self, staging: &Key, length: u64, to: &Key) -> Result<(), NotPublished> {
+        let failed = |failure: Failure| {
+            let kind = if failure.is_unsure { NotPublished::Unsure } else { NotPublished::Left };
+            kind(self.explain(staging, failure))
+        };
+        let from = self.path(staging);
+        let found = placing::length(&from).map_err(failed)?;
+        if found < length {
+            let key = staging.clone();
+            return Err(NotPublished::Left(Error::Truncated { key, received: length, length: found }));
+        }
+        if found > length {
+            placing::cut_off(&from, length).map_err(failed)?;
+        }
+        match placing::publish(self.root(), &self.folders, &from, to).map_err(failed)? {
+            Placed::There => Ok(()),
+            Placed::Occupied => Err(NotPublished::Left(Error::Occupied { key: to.clone() })),
+        }
+    }
+
     pub(crate) fn path(&self, key: &Key) -> PathBuf {
         self.root().join(key.as_str())
     }
@@ -172,6 +188,14 @@ impl Disk {
     /// What a failed call means for the object at `key`. Blocks.
     pub(crate) fn explain(&self, key: &Key, failure: Failure) -> Error {
         self.reader.explain(key, failure)
+    }
+}
+
+impl From<NotPublished> for Error {
+    fn from(not_published: NotPublished) -> Self {
+        match not_published {
+            NotPublished::Left(error) | NotPublished::Unsure(error) => error,
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Moving finished uploads to where their blobs lie, bringing them back after a crash, and removing what was discarded: the
-//! three steps that change names on the disk. All of them block, may be repeated after a crash at any point, and return only
-//! once the disk has what they report.
+//! three steps that change names on the disk, and cutting a staged file to what counts. All of them block and may be repeated
+//! after a crash at any point.
 
 use std::fs::{self, Metadata};
 use std::io;
@@ -8,7 +8,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use crate::Key;
-use crate::file_system::{self, Failure};
+use crate::file_system::{self, Context as _, Failure};
 use crate::folders::Folders;
 
 /// How often a folder may be removed while a file is on its way there before that counts as a failure.
@@ -51,6 +51,32 @@ fn place(root: &Path, folders: &Folders, from: &Path, to: &Key) -> Result<Placed
     }
     file_system::sync_folder(&folder, &root.join(to.folder()))?;
     Ok(Placed::There)
+}
+
+/// The length of a staged file.
+pub(crate) fn length(path: &Path) -> Result<u64, Failure> {
+    Ok(metadata(path)?.len())
+}
+
+/// Makes a staged file end where it was acknowledged, on the disk too: a request that broke off has left more in it.
+///
+/// Its row names its place by now, so whoever comes after a crash syncs it again: the length alone does not tell that it was cut.
+pub(crate) fn cut_off(path: &Path, acknowledged: u64) -> Result<(), Failure> {
+    let file = file_system::open_for_writing(path, false)?;
+    file_system::cut(&file, path, acknowledged)?;
+    file_system::sync_data(&file, path)
+}
+
+/// Gives back what a staged file has taken behind what was acknowledged, but for one byte: so whoever publishes it sees that its
+/// length is not settled, and [has it cut off](cut_off).
+pub(crate) fn cut_back(path: &Path, acknowledged: u64) -> Result<(), Failure> {
+    let most = acknowledged + 1;
+    match present(path)? {
+        Some(staged) if staged.len() > most => {
+            file_system::cut(&file_system::open_for_writing(path, false)?, path, most)
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Brings a file back to where uploads are staged, if it was moved to the place `at` before its row could say so.
@@ -121,7 +147,7 @@ fn present(path: &Path) -> Result<Option<Metadata>, Failure> {
 }
 
 fn metadata(path: &Path) -> Result<Metadata, Failure> {
-    fs::symlink_metadata(path).map_err(|source| Failure { path: path.to_owned(), source })
+    fs::symlink_metadata(path).at(path)
 }
 
 fn is_same_file(one: &Metadata, other: &Metadata) -> bool {

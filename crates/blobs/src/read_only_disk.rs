@@ -94,18 +94,27 @@ impl ReadOnlyDisk {
         }
     }
 
-    /// Reads an object to its end and computes its digest. Dropping the future ends the reading soon.
+    /// Reads the first `length` bytes of an object and computes their digest. Dropping the future ends the reading soon.
     ///
-    /// Fails with [`Error::NotFound`] if it is not there though the store is.
-    pub async fn digest_of(&self, key: &Key, algorithm: Algorithm) -> Result<Digest, Error> {
-        Ok(self.examine(key, algorithm, Pace::Fast).await?.digest)
+    /// Fails with [`Error::NotFound`] if it is not there though the store is, and [`Error::Truncated`] if it is shorter.
+    pub async fn digest_of(&self, key: &Key, length: u64, algorithm: Algorithm) -> Result<Digest, Error> {
+        match self.examine_first(key, length, algorithm, Pace::Fast).await? {
+            Examined { digest, size } if size == length => Ok(digest),
+            Examined { size, .. } => Err(Error::Truncated { key: key.clone(), received: length, length: size }),
+        }
     }
 
-    /// As [`digest_of`](Self::digest_of), at a pace, and with the length.
+    /// Reads an object to its end, at a pace. Dropping the future ends the reading soon.
+    ///
+    /// Fails with [`Error::NotFound`] if it is not there though the store is.
     pub async fn examine(&self, key: &Key, algorithm: Algorithm, pace: Pace) -> Result<Examined, Error> {
+        self.examine_first(key, u64::MAX, algorithm, pace).await
+    }
+
+    async fn examine_first(&self, key: &Key, most: u64, algorithm: Algorithm, pace: Pace) -> Result<Examined, Error> {
         let wanted = Arc::new(());
         let still_wanted = Arc::downgrade(&wanted);
-        self.with(key, move |path| examine(path, algorithm, pace, &still_wanted)).await
+        self.with(key, move |path| examine(path, most, algorithm, pace, &still_wanted)).await
     }
 
     /// The length of an object.
@@ -146,11 +155,9 @@ impl ReadOnlyDisk {
             return Ok(path);
         }
         let named = link::read(&path).map_err(|error| match error {
-            link::LinkError::Unreadable(source) => Failure { path: path.clone(), source },
+            link::LinkError::Unreadable(source) => Failure::new(&path, source),
             // It names nothing.
-            link::LinkError::Digest(_) | link::LinkError::Length(_) => {
-                Failure { path: path.clone(), source: io::ErrorKind::NotFound.into() }
-            }
+            link::LinkError::Digest(_) | link::LinkError::Length(_) => Failure::new(&path, io::ErrorKind::NotFound),
         })?;
         Ok(self.place.root.join(Key::blob(&named).as_str()))
     }
@@ -185,7 +192,7 @@ fn open_file(path: &Path) -> Result<OpenBlob, Failure> {
     let file = File::open(path).at(path)?;
     let metadata = file.metadata().at(path)?;
     if metadata.is_dir() {
-        return Err(Failure { path: path.to_owned(), source: io::ErrorKind::IsADirectory.into() });
+        return Err(Failure::new(path, io::ErrorKind::IsADirectory));
     }
     Ok(OpenBlob { file, size: metadata.len() })
 }

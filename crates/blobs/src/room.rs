@@ -53,7 +53,7 @@ impl Reserve {
         if reserve == 0 {
             return Ok(());
         }
-        let failed = |source| Failure { path: root.to_owned(), source };
+        let failed = |source: io::Error| Failure::new(root, source);
         let Space { free, .. } = Space::of(root, reserve).map_err(failed)?;
         *self.seen() = Some((Instant::now(), free));
         if free >= reserve.saturating_add(bytes) { Ok(()) } else { Err(failed(io::ErrorKind::StorageFull.into())) }

@@ -9,7 +9,7 @@ use std::task::{Context, Poll, Waker};
 use bytes::Bytes;
 use cargohold_oci::{Algorithm, Digest, UploadId};
 
-use crate::{Error, HashState, Key, LocalDisk, Synced, UploadWriter};
+use crate::{HashState, Key, LocalDisk, Synced, UploadWriter};
 
 pub(crate) const STORE: i64 = 7;
 
@@ -50,13 +50,13 @@ impl Store {
 
     /// A writer for an upload that has nothing yet.
     pub(crate) async fn new_writer(&self, id: UploadId) -> UploadWriter {
-        self.disk.claim(id).await.writer(&Key::staging(id), 0, HashState::new(Algorithm::Sha256)).await.unwrap()
+        self.disk.claim(id).await.writer(&Key::staging(id), 0, HashState::new(Algorithm::Sha256))
     }
 
     /// A writer that goes on where `synced` ended.
-    pub(crate) async fn resume(&self, id: UploadId, at: &Key, synced: &Synced) -> Result<UploadWriter, Error> {
+    pub(crate) async fn resume(&self, id: UploadId, at: &Key, synced: &Synced) -> UploadWriter {
         let hash = HashState::from_bytes(&synced.hash.to_bytes()).unwrap();
-        self.disk.claim(id).await.writer(at, synced.received, hash).await
+        self.disk.claim(id).await.writer(at, synced.received, hash)
     }
 
     /// Uploads and publishes a blob.

@@ -48,7 +48,7 @@ enum Stop {
 
 impl Walk<'_> {
     fn folder(&mut self, folder: &Path) -> Result<(), Stop> {
-        let failed = |source| Stop::Failed(Failure { path: folder.to_owned(), source });
+        let failed = |source: io::Error| Stop::Failed(Failure::new(folder, source));
         let entries = match fs::read_dir(folder) {
             Ok(entries) => entries,
             // Removed since it was listed.

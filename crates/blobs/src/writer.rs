@@ -1,5 +1,6 @@
 //! Writing the bytes of an upload as they arrive: gathered in memory, hashed and written in batches on the pool for blocking
-//! work, and synced when the request ends.
+//! work, and synced when the request ends. The first step there opens the staged file; the usual request that brings nothing
+//! takes none.
 //!
 //! While one batch is written the next one fills, so an upload takes the memory of two batches, however large it is and however
 //! small its pieces are. Gathering copies: that measured the same as writing the connection's own buffers, and keeps none of them
@@ -12,7 +13,7 @@ use std::mem;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinError, JoinHandle};
 
 use crate::claim::Turn;
 use crate::file_system::{self, Context as _, Failure};
@@ -29,6 +30,8 @@ const BATCH_BYTES: usize = 512 * 1024;
 pub struct UploadWriter {
     stage: Stage,
     gathered: Vec<u8>,
+    /// How many bytes were acknowledged before.
+    acknowledged: u64,
     received: u64,
     // Behind the stage, so that the file is closed before the turn is over.
     claim: UploadClaim,
@@ -45,11 +48,32 @@ pub struct Synced {
 
 #[derive(Debug)]
 enum Stage {
+    Unopened(Box<Unopened>),
     Idle(Box<Staged>),
     /// Something runs on the pool.
-    Busy(JoinHandle<Result<Box<Staged>, Error>>),
-    /// Something failed.
-    Failed,
+    Busy(JoinHandle<Result<Box<Staged>, Failed>>),
+    Failed {
+        is_unsure: bool,
+    },
+}
+
+/// A step that failed.
+#[derive(Debug)]
+struct Failed {
+    error: Error,
+    /// Whether a write or a sync failed in it.
+    is_unsure: bool,
+}
+
+/// Where the bytes are that the upload has so far; see [`UploadClaim::writer`].
+#[derive(Debug)]
+struct Unopened {
+    at: Key,
+    received: u64,
+    hash: HashState,
+    key: Key,
+    disk: Arc<Disk>,
+    turn: Arc<Turn>,
 }
 
 /// The staged file, as far as it is written.
@@ -71,30 +95,27 @@ struct Staged {
 }
 
 impl UploadWriter {
-    pub(crate) async fn open(claim: UploadClaim, at: &Key, received: u64, hash: HashState) -> Result<Self, Error> {
-        claim.go_on()?;
-        let (disk, turn, at) = (Arc::clone(&claim.disk), Arc::clone(&claim.turn), at.clone());
-        let key = Key::staging(claim.id());
-        let opening = tokio::task::spawn_blocking(move || Staged::open(disk, turn, key, &at, received, hash));
-        let mut writer = Self {
-            stage: Stage::Busy(opening),
+    pub(crate) fn new(claim: UploadClaim, at: &Key, received: u64, hash: HashState) -> Self {
+        let (disk, turn) = (Arc::clone(&claim.disk), Arc::clone(&claim.turn));
+        let unopened = Unopened { at: at.clone(), received, hash, key: Key::staging(claim.id()), disk, turn };
+        Self {
+            stage: Stage::Unopened(Box::new(unopened)),
             gathered: Vec::new(),
+            acknowledged: received,
             received,
-            claim: UploadClaim { synced: false, ..claim },
-        };
-        writer.settle().await?;
-        Ok(writer)
+            claim: UploadClaim { synced: None, ..claim },
+        }
     }
 
     /// Takes the next bytes. Waits while two batches are full.
     ///
-    /// An error may belong to bytes that were taken before; the upload must then be discarded. If the future is dropped,
+    /// An error may belong to bytes that were taken before; nothing can be written then any more. If the future is dropped,
     /// [`UploadWriter::received`] tells how many bytes were taken.
     pub async fn write(&mut self, mut chunk: Bytes) -> Result<(), Error> {
         self.go_on()?;
         while !chunk.is_empty() {
             let taken = chunk.split_to(chunk.len().min(BATCH_BYTES - self.gathered.len()));
-            self.claim.synced = false;
+            self.claim.synced = None;
             self.make_room(taken.len());
             self.gathered.extend_from_slice(&taken);
             self.received += taken.len() as u64;
@@ -111,12 +132,13 @@ impl UploadWriter {
         self.received
     }
 
-    /// Writes what is gathered and returns once all is on the disk. A sync that failed is never repeated: the upload must be
-    /// discarded.
+    /// Writes what is gathered and returns once all is on the disk. A write or a sync that [failed](Self::is_unsure) is never
+    /// repeated: the upload must be discarded.
     pub async fn sync(&mut self) -> Result<Synced, Error> {
         self.go_on()?;
-        let staged = self.settle().await?;
-        if staged.changed || staged.new || !self.gathered.is_empty() {
+        self.settle().await?;
+        let is_synced = |staged: &Staged| !staged.changed && !staged.new && self.gathered.is_empty();
+        if !matches!(&self.stage, Stage::Idle(staged) if is_synced(staged)) {
             self.submit(Staged::write_and_sync);
         }
         self.synced().await
@@ -124,20 +146,56 @@ impl UploadWriter {
 
     /// As [`sync`](Self::sync), for bytes that are published next: that they are found where they are staged is not waited for.
     /// Nobody may be told that they were received before they are in their place.
+    ///
+    /// If [nothing came](Self::is_untouched) behind what was acknowledged, the disk is not touched.
     pub async fn sync_to_publish(&mut self) -> Result<Synced, Error> {
         self.go_on()?;
-        let staged = self.settle().await?;
-        if staged.changed || !self.gathered.is_empty() {
+        self.settle().await?;
+        let is_synced = |staged: &Staged| !staged.changed && self.gathered.is_empty();
+        if !self.is_untouched() && !matches!(&self.stage, Stage::Idle(staged) if is_synced(staged)) {
             self.submit(Staged::write_and_sync_bytes);
         }
         self.synced().await
     }
 
+    /// Whether nothing came yet, and what was acknowledged before lies where it was staged.
+    pub fn is_untouched(&self) -> bool {
+        let is_home = |unopened: &Unopened| unopened.received > 0 && unopened.at == unopened.key;
+        matches!(&self.stage, Stage::Unopened(unopened) if is_home(unopened) && self.gathered.is_empty())
+    }
+
     async fn synced(&mut self) -> Result<Synced, Error> {
-        let staged = self.settle().await?;
-        let synced = Synced { received: staged.written, hash: staged.hash.clone() };
-        self.claim.synced = true;
-        Ok(synced)
+        self.settle().await?;
+        let (received, hash) = match &self.stage {
+            Stage::Unopened(unopened) => (unopened.received, unopened.hash.clone()),
+            Stage::Idle(staged) => (staged.written, staged.hash.clone()),
+            Stage::Busy(_) | Stage::Failed { .. } => return Err(self.failed()),
+        };
+        self.claim.synced = Some(received);
+        Ok(Synced { received, hash })
+    }
+
+    /// Whether a write or a sync failed: nobody knows what of the file is on the disk, and asking again could answer a lie.
+    pub fn is_unsure(&self) -> bool {
+        matches!(self.stage, Stage::Failed { is_unsure: true })
+    }
+
+    /// Gives the room back that was taken behind what was acknowledged. Nothing can be written any more, but the turn lasts.
+    ///
+    /// What still runs is waited for. If that fails, [`is_unsure`](Self::is_unsure) says what it means.
+    pub async fn cut_back(&mut self) -> Result<(), Error> {
+        let settled = if matches!(self.stage, Stage::Busy(_)) { self.settle().await } else { Ok(()) };
+        let is_unsure = self.is_unsure();
+        if matches!(mem::replace(&mut self.stage, Stage::Failed { is_unsure }), Stage::Unopened(_)) {
+            return Ok(());
+        }
+        let (disk, turn) = (Arc::clone(&self.claim.disk), Arc::clone(&self.claim.turn));
+        let (key, acknowledged) = (Key::staging(self.claim.id()), self.acknowledged);
+        let cutting = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            placing::cut_back(&disk.path(&key), acknowledged).map_err(|failure| disk.explain(&key, failure))
+        });
+        cutting.await.unwrap_or_else(|ended| Err(self.broke_off(ended))).and(settled)
     }
 
     /// Resolves when a newer claimant wants the upload; this writer must then be dropped.
@@ -145,14 +203,14 @@ impl UploadWriter {
         self.claim.stopped().await;
     }
 
-    /// Ends the writing and gives the claim back: to publish after a sync, or to discard.
+    /// Ends the writing and gives the claim back, to publish after a sync.
     pub fn into_claim(self) -> UploadClaim {
         self.claim
     }
 
     fn go_on(&self) -> Result<(), Error> {
         self.claim.go_on()?;
-        if matches!(self.stage, Stage::Failed) { Err(self.failed()) } else { Ok(()) }
+        if matches!(self.stage, Stage::Failed { .. }) { Err(self.failed()) } else { Ok(()) }
     }
 
     /// Lets a small upload take what it needs and a large one a batch, never the double of it that a growing `Vec` may take.
@@ -164,64 +222,69 @@ impl UploadWriter {
     }
 
     /// Waits until nothing runs on the pool. May be given up and repeated.
-    async fn settle(&mut self) -> Result<&Staged, Error> {
+    async fn settle(&mut self) -> Result<(), Error> {
         if let Stage::Busy(task) = &mut self.stage {
             let ended = task.await;
-            self.stage = Stage::Failed;
-            let path = || self.claim.disk.path(&Key::staging(self.claim.id()));
-            self.stage = Stage::Idle(ended.map_err(|ended| Error::Io { path: path(), source: ended.into() })??);
+            match ended.unwrap_or_else(|ended| Err(Failed { error: self.broke_off(ended), is_unsure: true })) {
+                Ok(staged) => self.stage = Stage::Idle(staged),
+                Err(Failed { error, is_unsure }) => {
+                    self.stage = Stage::Failed { is_unsure };
+                    return Err(error);
+                }
+            }
         }
-        match &self.stage {
-            Stage::Idle(staged) => Ok(staged),
-            Stage::Busy(_) | Stage::Failed => Err(self.failed()),
-        }
+        if matches!(self.stage, Stage::Failed { .. }) { Err(self.failed()) } else { Ok(()) }
     }
 
     /// Hands what is gathered to the pool, if nothing runs there.
     fn submit(&mut self, act: fn(&mut Staged, Vec<u8>) -> Result<(), Failure>) {
-        match mem::replace(&mut self.stage, Stage::Failed) {
+        self.stage = match mem::replace(&mut self.stage, Stage::Failed { is_unsure: true }) {
+            Stage::Unopened(unopened) => {
+                let batch = mem::take(&mut self.gathered);
+                Stage::Busy(tokio::task::spawn_blocking(move || unopened.open()?.after(act, batch)))
+            }
             Stage::Idle(mut staged) => {
                 let batch = mem::replace(&mut self.gathered, mem::take(&mut staged.spare));
-                self.stage = Stage::Busy(tokio::task::spawn_blocking(move || match act(&mut staged, batch) {
-                    Ok(()) => Ok(staged),
-                    Err(failure) => Err(staged.disk.explain(&staged.key, failure)),
-                }));
+                Stage::Busy(tokio::task::spawn_blocking(move || staged.after(act, batch)))
             }
-            stage => self.stage = stage,
-        }
+            stage => stage,
+        };
     }
 
     fn failed(&self) -> Error {
-        Error::Io {
-            path: self.claim.disk.path(&Key::staging(self.claim.id())),
-            source: io::Error::other("an earlier write or sync of this upload failed"),
-        }
+        self.io(io::Error::other("an earlier step of this upload failed"))
+    }
+
+    fn broke_off(&self, ended: JoinError) -> Error {
+        self.io(ended.into())
+    }
+
+    fn io(&self, source: io::Error) -> Error {
+        Error::Io { path: self.claim.disk.path(&Key::staging(self.claim.id())), source }
     }
 }
 
-impl Staged {
-    /// See [`UploadClaim::writer`].
-    fn open(
-        disk: Arc<Disk>,
-        turn: Arc<Turn>,
-        key: Key,
-        at: &Key,
-        received: u64,
-        hash: HashState,
-    ) -> Result<Box<Self>, Error> {
-        let opened = Self::open_file(&disk, &key, at, received);
-        let (file, length) = opened.map_err(|failure| disk.explain(at, failure))?;
+impl Failed {
+    fn of(disk: &Disk, key: &Key, failure: Failure) -> Self {
+        let is_unsure = failure.is_unsure;
+        Self { error: disk.explain(key, failure), is_unsure }
+    }
+}
+
+impl Unopened {
+    /// What lies behind what was acknowledged is written over, and cut off when the file is published.
+    fn open(self: Box<Self>) -> Result<Box<Staged>, Failed> {
+        let Self { at, received, hash, key, disk, turn } = *self;
+        let opened = Self::open_file(&disk, &key, &at, received);
+        let (file, length) = opened.map_err(|failure| Failed::of(&disk, &at, failure))?;
         if length < received {
-            return Err(Error::Truncated { key: at.clone(), received, length });
+            let error = Error::Truncated { key: at, received, length };
+            return Err(Failed { error, is_unsure: false });
         }
         // Nothing acknowledged means that no sync of the file's entry was waited for.
-        let new = received == 0 || *at != key;
-        let changed = length > received || new;
-        if length > received {
-            tracing::debug!(%key, length, received, "cutting off bytes that were never acknowledged");
-            file_system::cut(&file, &disk.path(&key), received).map_err(|failure| disk.explain(at, failure))?;
-        }
-        Ok(Box::new(Self { file, hash, written: received, changed, new, spare: Vec::new(), key, disk, _turn: turn }))
+        let new = received == 0 || at != key;
+        let (written, spare) = (received, Vec::new());
+        Ok(Box::new(Staged { file, hash, written, changed: new, new, spare, key, disk, _turn: turn }))
     }
 
     fn open_file(disk: &Disk, key: &Key, at: &Key, received: u64) -> Result<(File, u64), Failure> {
@@ -232,6 +295,19 @@ impl Staged {
         let file = file_system::open_for_writing(&path, received == 0)?;
         let length = file.metadata().at(&path)?.len();
         Ok((file, length))
+    }
+}
+
+impl Staged {
+    fn after(
+        mut self: Box<Self>,
+        act: fn(&mut Self, Vec<u8>) -> Result<(), Failure>,
+        batch: Vec<u8>,
+    ) -> Result<Box<Self>, Failed> {
+        match act(&mut self, batch) {
+            Ok(()) => Ok(self),
+            Err(failure) => Err(Failed::of(&self.disk, &self.key, failure)),
+        }
     }
 
     fn write(&mut self, mut batch: Vec<u8>) -> Result<(), Failure> {

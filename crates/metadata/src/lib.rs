@@ -83,8 +83,8 @@ pub use timestamp::Timestamp;
 pub use transaction::{Grace, Telling, Transaction};
 pub use undelete::{NotUndeleted, UndeleteManifest, UndeleteRepository, UndeleteTag, Undeleted, Window};
 pub use uploads::{
-    AdvanceUpload, CancelUpload, ClaimKey, ClaimUpload, ClaimedKey, Epoch, ExpireUpload, FinishUpload, Finished,
-    StartUpload, Upload,
+    AbandonUpload, AdvanceUpload, CancelUpload, ClaimKey, ClaimUpload, ClaimedKey, Epoch, ExpireUpload, FinishUpload,
+    Finished, Seen, StartUpload, Upload,
 };
 
 use connection::{FromRow, Value};
@@ -267,7 +267,6 @@ pub fn locks() -> impl Iterator<Item = &'static LockStatement> {
         sweep::LINK_LOCKS,
         sweep::MANIFEST_LOCKS,
         sweep::REPOSITORY_LOCKS,
-        uploads::LOCKS,
     ]
     .into_iter()
     .flatten()

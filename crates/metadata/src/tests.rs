@@ -26,7 +26,7 @@ use cargohold_oci::{Algorithm, Digest, RepositoryName, Role, Tag, UploadId};
 
 use self::database::Database;
 use crate::{
-    ClaimKey, EnsureStore, FinishUpload, Finished, Grace, Metadata, PutManifest, ReferencedContent, StartUpload,
+    ClaimKey, EnsureStore, FinishUpload, Finished, Grace, Metadata, PutManifest, ReferencedContent, Seen, StartUpload,
     StoreId, Timestamp, Transaction,
 };
 
@@ -82,9 +82,13 @@ impl Facts {
     /// A whole upload: what a push of a blob does here.
     async fn push_blob(&self, repository: &str, content: &str) -> Digest {
         let (upload, epoch) = self.start(repository).await;
-        let claim = ClaimKey { upload, epoch, keys: vec![key(content), format!("{}-{upload}", key(content))] };
-        self.run(claim).await.unwrap();
-        let finished = self.run(finish(upload, epoch, content)).await;
+        let claim = ClaimKey {
+            seen: seen(upload, epoch),
+            keys: vec![key(content), format!("{}-{upload}", key(content))],
+            now: now(),
+        };
+        let claimed = self.run(claim).await.unwrap();
+        let finished = self.run(finish(upload, claimed.epoch, content)).await;
         assert!(matches!(finished, Finished::Live | Finished::Discarded), "{finished:?}");
         digest(content)
     }
@@ -131,9 +135,14 @@ fn manifest(repository: &str, content: &str, references: &[(Role, Digest)], tags
     }
 }
 
+/// A session to which nothing came.
+const fn seen(upload: UploadId, epoch: crate::Epoch) -> Seen {
+    Seen { upload, epoch, received: 0 }
+}
+
 fn finish(upload: UploadId, epoch: crate::Epoch, content: &str) -> FinishUpload {
     let size = content.len() as u64;
-    FinishUpload { upload, epoch, digest: digest(content), size, winner: None, grace: grace() }
+    FinishUpload { seen: seen(upload, epoch), digest: digest(content), size, winner: None, grace: grace() }
 }
 
 const fn now() -> Timestamp {

@@ -9,17 +9,12 @@ use crate::{
     BlobId, Change, Error, Grace, Metadata, ObjectId, RepositoryId, StoreId, Timestamp, arrivals, backups, blobs,
     connection::{FromRow, Row, Value},
     repositories,
-    statement::{locks, statements},
+    statement::statements,
     transaction::{
         Tx,
         sealed::{Run, RunAndTell},
     },
 };
-
-locks! {
-    /// A session with its writer: a newer writer claims it before or behind what is done with it.
-    LOCK_UPLOAD = "select id from uploads where id = $1 and epoch = $2 for no key update";
-}
 
 statements! {
     FIND_UPLOAD = "
@@ -33,19 +28,19 @@ statements! {
         values ($1, $2, 1, 0, $3, $4, $4)";
     INSERT_STAGING_OBJECT = "
         insert into objects (id, store_id, key, state, upload_id) values ($1, $2, $3, 'staging', $4)";
+    /// Nobody became the writer since the caller looked, and nothing came.
     CLAIM_UPLOAD = "
-        update uploads set epoch = epoch + 1, touched_at = $1 where id = $2 and received = $3
+        update uploads set epoch = epoch + 1, touched_at = $1 where id = $2 and epoch = $3 and received = $4
         returning epoch";
     ADVANCE_UPLOAD = "
         update uploads set received = $1, hash_state = $2, touched_at = $3 where id = $4 and epoch = $5";
     CLAIM_KEY = "
         update objects set key = $1
         where upload_id = $2 and state = 'staging'
-            and exists (select 1 from uploads u where u.id = $2 and u.epoch = $3)
             and not exists (select 1 from objects o where o.store_id = objects.store_id and o.key = $1 and o.id <> objects.id)";
     HOLD_UPLOADS_REPOSITORY = "
         select r.id from uploads u join repositories r on r.id = u.repository_id
-        where u.id = $1 and u.epoch = $2 and r.deleted_at is null"
+        where u.id = $1 and u.epoch = $2 and u.received = $3 and r.deleted_at is null"
         lock "for key share of r for update of u";
     /// The blob of an object that is live, for the rest of the transaction.
     HOLD_BLOB_OF_WINNER = "
@@ -62,7 +57,7 @@ statements! {
         where blob_id = $2 and state = 'missing'";
     DISCARD_STAGED = "
         update objects set state = 'discarded', delete_after = $1 where upload_id = $2 and state = 'staging'";
-    DELETE_UPLOAD = "delete from uploads where id = $1 and epoch = $2";
+    DELETE_UPLOAD = "delete from uploads where id = $1 and epoch = $2 and received = $3";
     LIST_STALE_UPLOADS = "select id from uploads where touched_at < $1 order by touched_at limit $2";
     EXPIRE_UPLOAD = "delete from uploads where id = $1 and touched_at < $2";
     CANCEL_UPLOAD = "
@@ -168,13 +163,30 @@ impl Run for StartUpload {
     }
 }
 
-/// Makes the caller the session's one writer; none if somebody else went on from `received` in between, or it ended.
+/// A session as somebody saw it.
+#[derive(Clone, Copy, Debug)]
+pub struct Seen {
+    /// The session.
+    pub upload: UploadId,
+    /// Its newest writer.
+    pub epoch: Epoch,
+    /// Synced bytes in all.
+    pub received: u64,
+}
+
+impl Seen {
+    async fn claim(self, tx: &mut Tx<'_>, now: Timestamp) -> Result<Option<Epoch>, Error> {
+        let upload = self.upload.to_string();
+        let claim = [now.into(), upload.as_str().into(), self.epoch.into(), blobs::length(self.received)?];
+        tx.connection.optional(&CLAIM_UPLOAD, &claim).await
+    }
+}
+
+/// Makes the caller the session's one writer; none if it is not as it was seen any more.
 #[derive(Debug)]
 pub struct ClaimUpload {
     /// The session.
-    pub upload: UploadId,
-    /// Where the caller believes that it stands.
-    pub received: u64,
+    pub seen: Seen,
     /// Now.
     pub now: Timestamp,
 }
@@ -186,9 +198,7 @@ impl Run for ClaimUpload {
     const AWAITS_DISK: bool = false;
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<Option<Epoch>, Error> {
-        let upload = self.upload.to_string();
-        let claim = [self.now.into(), upload.as_str().into(), blobs::length(self.received)?];
-        tx.connection.optional(&CLAIM_UPLOAD, &claim).await
+        self.seen.claim(tx, self.now).await
     }
 }
 
@@ -223,34 +233,37 @@ impl Run for AdvanceUpload {
     }
 }
 
-/// Names the place where an upload's bytes are going to lie, before they are moved there: the first of `keys` that no row has.
+/// Makes the caller the session's one writer and names the place where its bytes are going to lie, before they are moved there:
+/// the first of `keys` that no row has. None if the session is not as it was seen any more.
 #[derive(Debug)]
 pub struct ClaimKey {
     /// The session.
-    pub upload: UploadId,
-    /// The writer.
-    pub epoch: Epoch,
+    pub seen: Seen,
     /// Places, the preferred one first; the last is the upload's alone.
     pub keys: Vec<String>,
+    /// Now.
+    pub now: Timestamp,
 }
 
 /// The place that the row of an upload names now.
 #[derive(Debug, PartialEq, Eq)]
-pub struct ClaimedKey(
+pub struct ClaimedKey {
+    /// The caller, as the writer.
+    pub epoch: Epoch,
     /// Which of the keys.
-    pub usize,
-);
+    pub place: usize,
+}
 
 impl Run for ClaimKey {
     type Output = Option<ClaimedKey>;
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<Option<ClaimedKey>, Error> {
-        let upload = self.upload.to_string();
-        tx.connection.lock(&LOCK_UPLOAD, &[upload.as_str().into(), self.epoch.into()]).await?;
+        let Some(epoch) = self.seen.claim(tx, self.now).await? else { return Ok(None) };
+        let upload = self.seen.upload.to_string();
         for (place, key) in self.keys.iter().enumerate() {
-            let claim = [key.as_str().into(), upload.as_str().into(), self.epoch.into()];
+            let claim = [key.as_str().into(), upload.as_str().into()];
             if tx.connection.execute(&CLAIM_KEY, &claim).await? > 0 {
-                return Ok(Some(ClaimedKey(place)));
+                return Ok(Some(ClaimedKey { epoch, place }));
             }
         }
         Ok(None)
@@ -261,10 +274,8 @@ impl Run for ClaimKey {
 /// given, those of that live object are, and the upload's own are discarded.
 #[derive(Debug)]
 pub struct FinishUpload {
-    /// The session.
-    pub upload: UploadId,
-    /// The writer.
-    pub epoch: Epoch,
+    /// The session; its writer is the caller, unless there is a winner.
+    pub seen: Seen,
     /// The digest that was computed over the bytes.
     pub digest: Digest,
     /// Their length.
@@ -282,7 +293,7 @@ pub enum Finished {
     Live,
     /// The repository has the blob; the upload's bytes were not needed and are discarded.
     Discarded,
-    /// Nothing has happened: the caller is no longer the session's writer, or the session is gone.
+    /// Nothing has happened: the session is not as it was seen any more.
     Superseded,
     /// Nothing has happened: `winner` is not live any more.
     WinnerGone,
@@ -292,8 +303,8 @@ impl Run for FinishUpload {
     type Output = Finished;
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<Finished, Error> {
-        let upload = self.upload.to_string();
-        let held = [upload.as_str().into(), self.epoch.into()];
+        let upload = self.seen.upload.to_string();
+        let held = [upload.as_str().into(), self.seen.epoch.into(), blobs::length(self.seen.received)?];
         let Some(repository) = tx.connection.optional::<RepositoryId>(&HOLD_UPLOADS_REPOSITORY, &held).await? else {
             return Ok(Finished::Superseded);
         };
@@ -377,6 +388,30 @@ impl Run for ExpireUpload {
         let upload = self.upload.to_string();
         let expire = [upload.as_str().into(), self.touched_before.into()];
         if tx.connection.execute(&EXPIRE_UPLOAD, &expire).await? == 0 {
+            return Ok(false);
+        }
+        tx.connection.execute(&DISCARD_STAGED, &[self.now.into(), upload.as_str().into()]).await?;
+        Ok(true)
+    }
+}
+
+/// Ends a session in nothing, unless it is not as it was seen any more; its bytes are discarded at once. False if it is not.
+#[derive(Debug)]
+pub struct AbandonUpload {
+    /// The session.
+    pub seen: Seen,
+    /// Now.
+    pub now: Timestamp,
+}
+
+impl Run for AbandonUpload {
+    type Output = bool;
+
+    async fn run(&self, tx: &mut Tx<'_>) -> Result<bool, Error> {
+        let Seen { upload, epoch, received } = self.seen;
+        let upload = upload.to_string();
+        let seen = [upload.as_str().into(), epoch.into(), blobs::length(received)?];
+        if tx.connection.execute(&DELETE_UPLOAD, &seen).await? == 0 {
             return Ok(false);
         }
         tx.connection.execute(&DISCARD_STAGED, &[self.now.into(), upload.as_str().into()]).await?;

@@ -210,6 +210,12 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether bytes that were acknowledged are gone, though the store is there.
+    pub(crate) fn tells_of_lost_bytes(&self) -> bool {
+        use cargohold_blobs::Error::{NotFound, Truncated};
+        matches!(self, Self::Store(NotFound { .. } | Truncated { .. }))
+    }
+
     /// Where it comes from, if it is a failure; none if it is a refusal, which is the right answer.
     pub fn part(&self) -> Option<Part> {
         match self {

@@ -2,15 +2,16 @@
 
 use std::{
     path::{Path, PathBuf},
-    sync::Arc,
     sync::atomic::{AtomicI64, AtomicU64, Ordering},
+    sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use bytes::Bytes;
 use cargohold_access::{Caller, Gate, Permit, Pull, Push};
 use cargohold_blobs::watch::{self, Call, Watch};
 use cargohold_blobs::{Key, LocalDisk};
-use cargohold_metadata::{ClaimKey, ClaimUpload, EnsureStore, Metadata, Timestamp};
+use cargohold_metadata::{AdvanceUpload, ClaimKey, EnsureStore, FinishUpload, Finished, Metadata, Seen, Timestamp};
 use cargohold_oci::{Algorithm, Digest, RepositoryName, UploadId};
 use futures_util::stream;
 use tokio::sync::{mpsc, oneshot};
@@ -23,6 +24,25 @@ pub(crate) struct Home {
     folder: Arc<tempfile::TempDir>,
     /// Microseconds; each look at it takes one.
     clock: Arc<AtomicI64>,
+}
+
+/// What lies in the folder of a store.
+const STORE: [&str; 3] = ["uploads", "docker", "cargohold-store"];
+/// So many bytes that some of them are written before the last one came.
+const MUCH: usize = 600_000;
+
+/// A store that is away.
+struct Unmounted {
+    root: PathBuf,
+    away: tempfile::TempDir,
+}
+
+impl Unmounted {
+    fn mount(self) {
+        for name in STORE {
+            std::fs::rename(self.away.path().join(name), self.root.join(name)).unwrap();
+        }
+    }
 }
 
 static UPLOADS: AtomicU64 = AtomicU64::new(1);
@@ -75,7 +95,11 @@ impl Home {
     }
 
     async fn finish(&self, upload: UploadId, digest: Digest) -> Result<(), Error> {
-        self.registry.finish_upload(&push("a"), upload, digest, Placement::default(), whole("")).await
+        self.finish_with(upload, digest, whole("")).await
+    }
+
+    async fn finish_with(&self, upload: UploadId, digest: Digest, rest: Content) -> Result<(), Error> {
+        self.registry.finish_upload(&push("a"), upload, digest, Placement::default(), rest).await
     }
 
     async fn push_blob(&self, repository: &str, content: &'static str) {
@@ -112,6 +136,36 @@ impl Home {
         files
     }
 
+    /// The length of the staged file of a session; none is 0.
+    fn staged(&self, upload: UploadId) -> u64 {
+        std::fs::metadata(self.path(&Key::staging(upload))).map_or(0, |file| file.len())
+    }
+
+    async fn until_much_is_staged(&self, upload: UploadId) {
+        let waiting = async {
+            while self.staged(upload) < MUCH as u64 / 2 {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_mins(1), waiting).await.unwrap();
+    }
+
+    /// Stages a file as a process does that dies before it says so.
+    fn plant(&self, upload: UploadId, content: &str) -> PathBuf {
+        let path = self.path(&Key::staging(upload));
+        std::fs::write(&path, content).unwrap();
+        path
+    }
+
+    /// Takes the store away, as a disk that is not mounted any more.
+    fn unmount(&self) -> Unmounted {
+        let (root, away) = (self.folder.path().to_owned(), tempfile::tempdir_in(self.folder.path()).unwrap());
+        for name in STORE {
+            std::fs::rename(root.join(name), away.path().join(name)).unwrap();
+        }
+        Unmounted { root, away }
+    }
+
     /// Runs the discard worker until it has nothing to do.
     async fn discard(&self) {
         while self.registry.discard_step().await.unwrap() {}
@@ -130,14 +184,20 @@ fn digest(content: &str) -> Digest {
     Digest::of(Algorithm::Sha256, content.as_bytes())
 }
 
-fn whole(content: &'static str) -> Content {
-    Box::pin(stream::iter([Ok(Bytes::from_static(content.as_bytes()))]))
+fn whole(content: impl Into<Bytes>) -> Content {
+    let content = content.into();
+    Box::pin(stream::iter((!content.is_empty()).then_some(Ok(content))))
+}
+
+/// A body that breaks off behind `content`.
+fn broken(content: impl Into<Bytes>) -> Content {
+    Box::pin(stream::iter([Ok(content.into()), Err("connection reset".into())]))
 }
 
 /// A body that the test feeds.
 struct Feed {
     chunks: mpsc::UnboundedSender<Result<Bytes, ContentError>>,
-    /// Resolves when the body is first asked for: then its request is the session's writer.
+    /// Resolves when the body is first asked for: then its request has ended the older ones.
     asked_for: oneshot::Receiver<()>,
 }
 
@@ -193,11 +253,8 @@ async fn a_chunk_of_another_length_than_announced_is_not_kept() {
 async fn what_arrived_before_a_hang_up_is_kept_over_a_restart() {
     let home = Home::new().await;
     let upload = home.start().await;
-    let (feed, body) = fed();
-    feed.chunks.send(Ok(Bytes::from_static(b"before"))).unwrap();
-    feed.chunks.send(Err("connection reset".into())).unwrap();
-    let broken = home.registry.append(&push("a"), upload, Placement::default(), body).await.unwrap_err();
-    assert!(matches!(broken, Error::BrokenBody(_)), "{broken}");
+    let refused = home.registry.append(&push("a"), upload, Placement::default(), broken("before")).await.unwrap_err();
+    assert!(matches!(refused, Error::BrokenBody(_)), "{refused}");
     let home = home.restart().await;
     assert_eq!(home.registry.upload_status(&push("a"), upload).await.unwrap(), 6);
     home.append(upload, " and after").await.unwrap();
@@ -206,18 +263,167 @@ async fn what_arrived_before_a_hang_up_is_kept_over_a_restart() {
 
 #[tokio::test]
 async fn what_a_finish_brought_before_a_hang_up_is_dropped_so_that_it_can_be_repeated() {
+    for length in [10, MUCH] {
+        let home = Home::new().await;
+        let upload = home.start().await;
+        home.append(upload, "chunk").await.unwrap();
+        let rest = "rest".repeat(length);
+        let all = digest(&format!("chunk{rest}"));
+        let refused = home.finish_with(upload, all, broken(rest[..length].to_owned())).await.unwrap_err();
+        assert!(matches!(refused, Error::BrokenBody(_)), "{refused}");
+        assert!(home.staged(upload) <= 6, "the room is given back");
+        home.finish_with(upload, all, whole(rest)).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_finish_that_brings_nothing_publishes_nothing_of_one_that_broke_off() {
     let home = Home::new().await;
     let upload = home.start().await;
     home.append(upload, "chunk").await.unwrap();
+    home.finish_with(upload, digest("other"), broken(vec![7; MUCH])).await.unwrap_err();
+    home.finish(upload, digest("chunk")).await.unwrap();
+    assert_eq!(home.read("a", &digest("chunk")).await.unwrap(), "chunk");
+}
+
+/// The length that it has in memory says nothing of the disk: whoever sees it next would not sync it.
+#[tokio::test]
+async fn a_cut_that_cannot_be_synced_ends_the_upload_in_nothing() {
+    let home = Home::new().await;
+    let upload = home.start().await;
+    home.append(upload, "chunk").await.unwrap();
+    home.finish_with(upload, digest("other"), broken(vec![7; MUCH])).await.unwrap_err();
+    let disk = failing(&home, |call, _| call == Call::SyncData);
+    let refused = home.finish(upload, digest("chunk")).await;
+    assert!(matches!(refused, Err(Error::Store(_))), "{refused:?}");
+    drop(disk);
+    assert!(matches!(home.finish(upload, digest("chunk")).await, Err(Error::UploadUnknown { .. })));
+}
+
+#[tokio::test]
+async fn what_a_request_left_that_broke_off_has_no_part_in_a_digest_of_another_algorithm() {
+    let home = Home::new().await;
+    let upload = home.start().await;
+    home.append(upload, "chunk").await.unwrap();
+    home.finish_with(upload, digest("other"), broken(vec![7; MUCH])).await.unwrap_err();
+    let sha512 = Digest::of(Algorithm::Sha512, b"chunk");
+    home.finish(upload, sha512).await.unwrap();
+    assert_eq!(home.read("a", &sha512).await.unwrap(), "chunk");
+}
+
+/// Whoever waits for a request whose write failed is not to write to the same file.
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_goes_on_behind_a_write_that_failed() {
+    let home = Home::new().await;
+    let upload = home.start().await;
+    home.append(upload, "chunk").await.unwrap();
+    let (reached, is_reached) = std::sync::mpsc::channel();
+    let (go_on, may_go_on) = std::sync::mpsc::channel::<()>();
+    let held = Mutex::new(Some((reached, may_go_on)));
+    let disk = failing(&home, move |call, _| {
+        let held = (call == Call::Write).then(|| held.lock().unwrap().take()).flatten();
+        held.is_some_and(|(reached, may_go_on)| reached.send(()).is_ok() && may_go_on.recv().is_ok())
+    });
+    let append = |content: Content| {
+        let registry = home.registry.clone();
+        tokio::spawn(async move { registry.append(&push("a"), upload, Placement::default(), content).await })
+    };
+    let older = append(whole(vec![7; MUCH]));
+    tokio::task::spawn_blocking(move || is_reached.recv().unwrap()).await.unwrap();
+    let newer = append(whole("newer"));
+    // Long enough for it to stand in line; if it comes later, it finds no session either.
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    go_on.send(()).unwrap();
+    older.await.unwrap().unwrap_err();
+    let newer = newer.await.unwrap();
+    assert!(matches!(newer, Err(Error::UploadUnknown { .. })), "{newer:?}");
+    drop(disk);
+}
+
+/// A crash has left the bytes of a whole upload in their place, of which nothing was acknowledged.
+#[tokio::test]
+async fn what_a_crash_left_in_its_place_is_not_lost_sight_of() {
+    for length in [7, MUCH] {
+        let home = Home::new().await;
+        let upload = home.start().await;
+        let content = "content".repeat(length);
+        claim_final_key(&home, upload, &content).await;
+        let place = home.path(&Key::blob(&digest(&content)));
+        std::fs::create_dir_all(place.parent().unwrap()).unwrap();
+        std::fs::rename(home.plant(upload, &content), &place).unwrap();
+        let home = home.restart().await;
+        home.finish_with(upload, digest(&content), broken(content[..length].to_owned())).await.unwrap_err();
+        home.finish_with(upload, digest(&content), whole(content.clone())).await.unwrap();
+        home.discard().await;
+        assert_eq!(home.files(), [Key::blob(&digest(&content)).as_str()]);
+    }
+}
+
+#[tokio::test]
+async fn while_the_disk_cannot_be_reached_no_upload_ends() {
+    let home = Home::new().await;
+    let upload = home.start().await;
+    home.append(upload, "content").await.unwrap();
+    let away = home.unmount();
+    assert!(matches!(home.append(upload, "more").await, Err(Error::StoreAway(_))));
+    assert!(matches!(home.finish(upload, digest("content")).await, Err(Error::StoreAway(_))));
+    away.mount();
+    let no_more_files = failing(&home, |call, _| call == Call::Open);
+    assert!(matches!(home.append(upload, ", more").await, Err(Error::Store(_))));
+    drop(no_more_files);
+    assert_eq!(home.append(upload, ", more").await.unwrap(), 13);
+    for refused in [Call::MakeFolder, Call::Rename] {
+        let disk = failing(&home, move |call, _| call == refused);
+        assert!(matches!(home.finish(upload, digest("content, more")).await, Err(Error::Store(_))), "{refused:?}");
+        drop(disk);
+    }
+    home.finish(upload, digest("content, more")).await.unwrap();
+    assert_eq!(home.read("a", &digest("content, more")).await.unwrap(), "content, more");
+}
+
+/// Another process finishes a session that a request here has looked at, and waits for its first byte.
+#[tokio::test]
+async fn a_request_that_has_brought_nothing_takes_no_session_from_a_newer_one() {
+    let home = Home::new().await;
+    let upload = home.start().await;
+    home.append(upload, "content").await.unwrap();
     let (feed, body) = fed();
-    feed.chunks.send(Ok(Bytes::from_static(b", half of"))).unwrap();
-    feed.chunks.send(Err("connection reset".into())).unwrap();
-    let all = digest("chunk, half of the rest");
-    let broken = home.registry.finish_upload(&push("a"), upload, all, Placement::default(), body).await.unwrap_err();
-    assert!(matches!(broken, Error::BrokenBody(_)), "{broken}");
-    assert_eq!(std::fs::read_to_string(home.path(&Key::staging(upload))).unwrap(), "chunk");
-    let again = whole(", half of the rest");
-    home.registry.finish_upload(&push("a"), upload, all, Placement::default(), again).await.unwrap();
+    let older = tokio::spawn({
+        let registry = home.registry.clone();
+        async move { registry.append(&push("a"), upload, Placement::default(), body).await }
+    });
+    feed.asked_for.await.unwrap();
+    let seen = claim_final_key(&home, upload, "content").await;
+    let place = home.path(&Key::blob(&digest("content")));
+    std::fs::create_dir_all(place.parent().unwrap()).unwrap();
+    std::fs::rename(home.path(&Key::staging(upload)), &place).unwrap();
+    feed.chunks.send(Ok(Bytes::from_static(b"late"))).unwrap();
+    drop(feed.chunks);
+    assert!(matches!(older.await.unwrap(), Err(Error::Superseded { received: 7 })));
+    let grace = home.registry.grace();
+    let finish = FinishUpload { seen, digest: digest("content"), size: 7, winner: None, grace };
+    assert_eq!(home.registry.0.metadata.run(finish).await.unwrap(), Finished::Live);
+}
+
+/// What another process received since is not what this request was about.
+#[tokio::test]
+async fn a_wrong_digest_of_what_was_seen_discards_nothing_that_came_since() {
+    let home = Home::new().await;
+    let upload = home.start().await;
+    home.append(upload, "content").await.unwrap();
+    let metadata = home.registry.0.metadata.clone();
+    let row = metadata.upload(&RepositoryName::parse("a").unwrap(), upload).await.unwrap().unwrap();
+    let (feed, body) = fed();
+    let wrong = tokio::spawn({
+        let registry = home.registry.clone();
+        async move { registry.finish_upload(&push("a"), upload, digest("other"), Placement::default(), body).await }
+    });
+    feed.asked_for.await.unwrap();
+    let hash_state = row.hash_state;
+    let advance = AdvanceUpload { upload, epoch: row.epoch, received: 9, hash_state, now: Timestamp::from_micros(1) };
+    assert!(metadata.run(advance).await.unwrap());
+    drop(feed.chunks);
+    assert!(matches!(wrong.await.unwrap(), Err(Error::Superseded { received: 9 })));
 }
 
 #[tokio::test]
@@ -263,7 +469,8 @@ async fn a_newer_writer_takes_over_and_their_bytes_never_mix() {
         async move { registry.append(&push("a"), upload, Placement::default(), body).await }
     });
     feed.asked_for.await.unwrap();
-    feed.chunks.send(Ok(Bytes::from_static(b"older"))).unwrap();
+    feed.chunks.send(Ok(Bytes::from(vec![b'o'; MUCH]))).unwrap();
+    home.until_much_is_staged(upload).await;
     home.append(upload, "newer").await.unwrap();
     let older = older.await.unwrap().unwrap_err();
     assert!(matches!(older, Error::Superseded { .. }), "{older}");
@@ -347,12 +554,14 @@ async fn a_crash_after_the_rename_is_resumed() {
     assert_eq!(home.files(), expected);
 }
 
-async fn claim_final_key(home: &Home, upload: UploadId, content: &str) {
+/// Names the place of that content in the row of a session, as a request does that is about to move it there.
+async fn claim_final_key(home: &Home, upload: UploadId, content: &str) -> Seen {
     let metadata = &home.registry.0.metadata;
-    let received = content.len() as u64;
-    let epoch = metadata.run(ClaimUpload { upload, received, now: Timestamp::from_micros(1) }).await.unwrap().unwrap();
+    let row = metadata.upload(&RepositoryName::parse("a").unwrap(), upload).await.unwrap().unwrap();
+    let seen = Seen { upload, epoch: row.epoch, received: row.received };
     let keys = vec![Key::blob(&digest(content)).as_str().to_owned()];
-    metadata.run(ClaimKey { upload, epoch, keys }).await.unwrap().unwrap();
+    let claim = ClaimKey { seen, keys, now: Timestamp::from_micros(1) };
+    Seen { epoch: metadata.run(claim).await.unwrap().unwrap().epoch, ..seen }
 }
 
 #[tokio::test]
@@ -399,13 +608,10 @@ async fn a_push_notices_by_itself_that_the_bytes_are_gone() {
 async fn a_store_that_is_away_is_not_an_empty_one() {
     let home = Home::new().await;
     home.push_blob("a", "content").await;
-    let (store, away) = (home.folder.path().join("docker"), home.folder.path().join("away"));
-    std::fs::rename(&store, &away).unwrap();
-    std::fs::rename(home.folder.path().join("cargohold-store"), home.folder.path().join("marker")).unwrap();
+    let away = home.unmount();
     let refused = home.read("a", &digest("content")).await.unwrap_err();
     assert!(matches!(refused, Error::StoreAway(_)), "{refused}");
-    std::fs::rename(&away, &store).unwrap();
-    std::fs::rename(home.folder.path().join("marker"), home.folder.path().join("cargohold-store")).unwrap();
+    away.mount();
     assert_eq!(home.read("a", &digest("content")).await.unwrap(), "content");
 }
 
@@ -425,28 +631,28 @@ async fn a_cancelled_upload_leaves_nothing() {
 async fn a_sync_that_fails_while_a_blob_is_moved_ends_the_upload_in_nothing() {
     let key = Key::blob(&digest("content"));
     // The blob's own folder and those above it, up to `blobs`, whose own entry was synced at the start.
-    for failing in Path::new(key.as_str()).ancestors().skip(1).take(4).map(Path::to_owned) {
+    for folder in Path::new(key.as_str()).ancestors().skip(1).take(4).map(Path::to_owned) {
         let home = Home::new().await;
         let upload = home.start().await;
         home.append(upload, "content").await.unwrap();
-        let disk = failing_syncs(&home, failing.clone());
+        let failing_folder = folder.clone();
+        let disk = failing(&home, move |call, path| call == Call::SyncFolder && path == failing_folder);
         let refused = home.finish(upload, digest("content")).await;
-        assert!(matches!(refused, Err(Error::Store(_))), "{failing:?}: {refused:?}");
+        assert!(matches!(refused, Err(Error::Store(_))), "{folder:?}: {refused:?}");
         drop(disk);
         let again = home.finish(upload, digest("content")).await;
-        assert!(matches!(again, Err(Error::UploadUnknown { .. })), "{failing:?}: {again:?}");
+        assert!(matches!(again, Err(Error::UploadUnknown { .. })), "{folder:?}: {again:?}");
         assert!(matches!(home.read("a", &digest("content")).await, Err(Error::BlobUnknown { .. })));
         home.discard().await;
-        assert!(home.files().is_empty(), "{failing:?}");
+        assert!(home.files().is_empty(), "{folder:?}");
         home.push_blob("a", "content").await;
         assert_eq!(home.read("a", &digest("content")).await.unwrap(), "content");
     }
 }
 
-/// A disk on which syncs of that folder fail, until this is dropped.
-fn failing_syncs(home: &Home, folder: PathBuf) -> Watch {
+/// A disk on which these calls fail, until this is dropped.
+fn failing(home: &Home, fails: impl Fn(Call, &Path) -> bool + Send + Sync + 'static) -> Watch {
     watch::watch(home.folder.path(), move |call, path| {
-        let fails = call == Call::SyncFolder && path == folder;
-        if fails { Err(std::io::Error::other("the disk failed")) } else { Ok(()) }
+        if fails(call, path) { Err(std::io::Error::other("the disk failed")) } else { Ok(()) }
     })
 }

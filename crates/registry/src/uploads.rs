@@ -1,8 +1,9 @@
 //! Upload sessions: how a blob comes in.
 //!
-//! A session is a row; its bytes are staged on the disk and hashed as they arrive. A request that writes first makes itself the
-//! session's one writer, in the database and then on the disk, so that two never mix bytes; what it received counts once it is
-//! synced and committed. Receiving and finishing run in tasks of their own: a client that hangs up cuts neither off half-way.
+//! A session is a row; its bytes are staged on the disk and hashed as they arrive. A request ends the older ones of this process,
+//! so that two never mix bytes, and makes itself the session's one writer in the database before it writes or moves anything, so
+//! that nobody else's bytes count any more; what it received counts once it is synced and committed. Receiving and finishing run in tasks of their own: a client that hangs up
+//! cuts neither off half-way.
 
 mod append;
 mod finish;
@@ -80,9 +81,13 @@ impl Registry {
         self.0.metadata.upload(repository, upload).await?.ok_or_else(|| unknown(repository, upload))
     }
 
-    /// To a writer that was overtaken: where the session stands now, or that it has ended.
+    /// To a writer that was overtaken: where the session stands now, or that it has ended, as it also has without its bytes.
     async fn say_where_it_stands(&self, refusal: Error, repository: &RepositoryName, upload: UploadId) -> Error {
         match refusal {
+            lost if lost.tells_of_lost_bytes() => {
+                tracing::error!(%upload, error = %lost, cause = ?lost, "received bytes are gone: the client has to start again");
+                unknown(repository, upload)
+            }
             Error::Superseded { .. } => match self.find_upload(repository, upload).await {
                 Ok(row) => Error::Superseded { received: row.received },
                 Err(ended) => ended,

@@ -159,7 +159,7 @@ pub(super) fn begin<'call>(change: Change<'call>, path: &'call Path) -> Result<W
     for watcher in &watchers {
         let Ok(below) = path.strip_prefix(&watcher.root) else { continue };
         held(&watcher.calls).push((change.call(), below.to_owned()));
-        (watcher.before)(change.call(), below).map_err(|source| Failure { path: path.to_owned(), source })?;
+        (watcher.before)(change.call(), below).map_err(|source| Failure::new(path, source))?;
     }
     Ok(Watched { change, path, watchers })
 }

@@ -7,8 +7,10 @@ use std::{
 };
 
 use crate::{
-    content::{CONFIG, IMAGE, descriptor, image, noise},
+    client::Response,
+    content::{CONFIG, IMAGE, descriptor, digest, image, noise, sha512},
     registry::Registry,
+    repository::Upload,
     waiting::eventually,
 };
 
@@ -59,12 +61,21 @@ fn a_session_whose_bytes_are_lost_is_gone() {
     for damage in
         [|file: &Path| fs::remove_file(file), |file: &Path| File::options().write(true).open(file)?.set_len(3)]
     {
-        let upload = repository.start_upload();
-        upload.patch("some bytes").send().expect(202);
-        damage(&registry.files("uploads")[0]).unwrap();
-        upload.patch("more bytes").send().refused(404, "BLOB_UPLOAD_UNKNOWN");
-        upload.status().refused(404, "BLOB_UPLOAD_UNKNOWN");
-        eventually("the staged bytes are gone", || registry.files("uploads").is_empty().then_some(()));
+        // What brings nothing names the blob with or without having it read again.
+        let requests: [fn(&Upload) -> Response; 4] = [
+            |upload| upload.patch("more bytes").send(),
+            |upload| upload.put(&digest("some bytes and more"), " and more").send(),
+            |upload| upload.put(&digest("some bytes"), "").send(),
+            |upload| upload.put(&sha512("some bytes"), "").send(),
+        ];
+        for request in requests {
+            let upload = repository.start_upload();
+            upload.patch("some bytes").send().expect(202);
+            damage(&registry.files("uploads")[0]).unwrap();
+            request(&upload).refused(404, "BLOB_UPLOAD_UNKNOWN");
+            upload.status().refused(404, "BLOB_UPLOAD_UNKNOWN");
+            eventually("the staged bytes are gone", || registry.files("uploads").is_empty().then_some(()));
+        }
     }
 }
 

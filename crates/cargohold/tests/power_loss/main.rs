@@ -124,8 +124,9 @@ fn leaving_out_any_sync_is_noticed() {
 /// Uploads and removals with a death before each call.
 fn deaths() -> Vec<Recording> {
     let uploads = (0..).map_while(|calls| scripts::death(calls, FileSystem::Usual));
+    let too_much = (0..).map_while(scripts::death_behind_too_much);
     let removals = (0..).map_while(scripts::death_of_a_removal);
-    uploads.chain(removals).collect()
+    uploads.chain(too_much).chain(removals).collect()
 }
 
 /// Inspects states of the recordings, all or a selection.

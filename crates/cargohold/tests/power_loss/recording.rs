@@ -2,8 +2,10 @@
 //! committed and answered in between.
 
 use std::{
-    fs, mem,
-    net::SocketAddr,
+    fs,
+    io::Write,
+    mem,
+    net::{SocketAddr, TcpStream},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, mpsc},
     thread,
@@ -234,11 +236,40 @@ impl Run {
 
     /// The end of an upload, with what is missing, under that digest.
     pub(crate) fn finish(&mut self, session: &str, digest: &str) -> Option<()> {
+        self.finish_as("PUT", session, digest)
+    }
+
+    /// The same under a name of its own: what it syncs is told apart.
+    pub(crate) fn finish_as(&mut self, what: &str, session: &str, digest: &str) -> Option<()> {
         let mut next = self.world().clone();
         let row = next.sessions.remove(session).unwrap();
         next.blobs.insert((row.repository, digest.to_owned()), row.content.clone());
         let request = Request::new("PUT", format!("{session}?digest={digest}")).with(&row.content[row.received..]);
-        expect(201, &self.ask("PUT", request, next)?);
+        expect(201, &self.ask(what, request, next)?);
+        Some(())
+    }
+
+    /// A request for the end of an upload that brings much that is something else, and breaks off.
+    pub(crate) fn break_off(&mut self, session: &str) -> Option<()> {
+        let what = "PUT that breaks off";
+        let (next, number) = (self.world().clone(), self.worlds.len());
+        let received = next.sessions[session].received as u64;
+        let staged = self.folder.path().join(DATA).join("uploads").join(session.rsplit('/').next().unwrap());
+        self.asked.push(what.to_owned());
+        self.worlds.push(next);
+        self.journal.note(Event::Asked(number));
+        let mut stream = TcpStream::connect(self.process().addr).unwrap();
+        let digest = digest(b"something else");
+        let head =
+            format!("PUT {session}?digest={digest} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 900000\r\n\r\n");
+        stream.write_all(head.as_bytes()).unwrap();
+        stream.write_all(&vec![7; 800_000]).unwrap();
+        let length = || fs::metadata(&staged).map_or(0, |file| file.len());
+        self.wait_for(what, || (length() > 100_000).then_some(()))?;
+        drop(stream);
+        self.wait_for(what, || (length() == received + 1).then_some(()))?;
+        self.journal.note(Event::Answered(number));
+        self.sure = number;
         Some(())
     }
 

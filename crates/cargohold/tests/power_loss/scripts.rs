@@ -9,7 +9,7 @@ use crate::{
     IMAGE,
     random::Random,
     recording::{FileSystem, Recording, Run},
-    world::{Content, digest, sha512},
+    world::{Content, Session, digest, sha512},
 };
 
 const LIVES: &str = "nothing dies here";
@@ -83,25 +83,44 @@ pub(crate) fn death(calls: usize, file_system: FileSystem) -> Option<Recording> 
     let mut run = Run::start(&format!("a death after {calls} calls, {file_system:?}"), file_system);
     let layer = content(2, 5000);
     run.dies_after(calls);
-    let session = loop {
-        match run.start_upload("a", &layer) {
+    let session = begun(&mut run, &layer);
+    go_on(&mut run, &session, |run| run.append(&session, 2000), |row| row.received >= 2000);
+    go_on(&mut run, &session, |run| run.finish(&session, &digest(&layer)), |_| false);
+    (run.deaths > 0).then(|| run.stop())
+}
+
+/// The same, and the last request brings nothing: all has come, and more than that, by one that broke off.
+pub(crate) fn death_behind_too_much(calls: usize) -> Option<Recording> {
+    let mut run = Run::start(&format!("a death after {calls} calls, behind too much"), FileSystem::Usual);
+    let layer = content(2, 5000);
+    let session = begun(&mut run, &layer);
+    run.append(&session, 5000).expect(LIVES);
+    run.break_off(&session).expect(LIVES);
+    run.dies_after(calls);
+    go_on(&mut run, &session, |run| run.finish_as("PUT behind too much", &session, &digest(&layer)), |_| false);
+    (run.deaths > 0).then(|| run.stop())
+}
+
+fn begun(run: &mut Run, layer: &Content) -> String {
+    loop {
+        match run.start_upload("a", layer) {
             Some(session) => break session,
             None => run.restart(),
         }
-    };
-    for end in [2000, 5000] {
-        while run.world().sessions.get(&session).is_some_and(|row| row.received < end) {
-            let start = run.world().sessions[&session].received;
-            let asked = if end == 5000 { run.finish(&session, &digest(&layer)) } else { run.append(&session, end) };
-            if asked.is_none() {
-                run.restart();
-                run.look_again();
-                let resumed = run.world().sessions.get(&session).map_or(5000, |row| row.received);
-                assert!(resumed >= start, "{resumed}");
-            }
+    }
+}
+
+/// Asks until the session is where it is to be, or has ended; each time that the process dies, the next one.
+fn go_on(run: &mut Run, session: &str, ask: impl Fn(&mut Run) -> Option<()>, is_there: impl Fn(&Session) -> bool) {
+    while run.world().sessions.get(session).is_some_and(|row| !is_there(row)) {
+        let start = run.world().sessions[session].received;
+        if ask(run).is_none() {
+            run.restart();
+            run.look_again();
+            let resumed = run.world().sessions.get(session).map_or(usize::MAX, |row| row.received);
+            assert!(resumed >= start, "{resumed}");
         }
     }
-    (run.deaths > 0).then(|| run.stop())
 }
 
 /// A removal in which a process dies before one of its calls to the file system. None if it makes fewer.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use cargohold_oci::{Role, Tag};
 
-use super::{Facts, HOUR, digest, finish, grace, manifest, name, now};
+use super::{Facts, HOUR, digest, finish, grace, manifest, name, now, seen};
 use crate::{
     Change, ClaimKey, DeleteBlob, DeleteManifest, DeleteRepository, DeleteTag, Delivered, EndpointId, EnsureEndpoint,
     EventId, Fence, ForgetEndpoint, Herald, HoldEndpoint, KeepEndpoint, Mount, NewEvent, NotDelivered, Notice,
@@ -79,8 +79,9 @@ async fn every_change_is_told_in_order() {
     let hook = facts.endpoint("hook").await;
     let to = &[hook];
     let (upload, epoch) = facts.start("a").await;
-    facts.run(ClaimKey { upload, epoch, keys: vec![key("layer")] }).await.unwrap();
-    facts.run(told(finish(upload, epoch, "layer"), to)).await;
+    let claim = ClaimKey { seen: seen(upload, epoch), keys: vec![key("layer")], now: now() };
+    let claimed = facts.run(claim).await.unwrap();
+    facts.run(told(finish(upload, claimed.epoch, "layer"), to)).await;
     let layer = digest("layer");
     for source in [Some(name("a")), None] {
         let target = name(if source.is_some() { "b" } else { "c" });

@@ -5,7 +5,7 @@ use std::time::Duration;
 use cargohold_oci::{Digest, Role};
 use proptest::prelude::*;
 
-use super::{Facts, HOUR, digest, finish, grace, key, manifest, name, now};
+use super::{Facts, HOUR, digest, finish, grace, key, manifest, name, now, seen};
 use crate::{
     Candidate, ClaimKey, DeleteBlob, DeleteManifest, DeleteRepository, Deleted, FinishUpload, Grace, Mount, Purge,
     PutManifest, ReferencedContent, SweepCandidate, SweepTimes, Swept, Timestamp, UndeleteManifest, UndeleteRepository,
@@ -271,9 +271,13 @@ impl Story {
 
     async fn push(&self, repository: &str, content: &str) {
         let (upload, epoch) = self.facts.start(repository).await;
-        let claim = ClaimKey { upload, epoch, keys: vec![key(content), format!("{}-{upload}", key(content))] };
-        self.facts.metadata.run(claim).await.unwrap().unwrap();
-        let finish = FinishUpload { grace: self.grace(), ..finish(upload, epoch, content) };
+        let claim = ClaimKey {
+            seen: seen(upload, epoch),
+            keys: vec![key(content), format!("{}-{upload}", key(content))],
+            now: now(),
+        };
+        let claimed = self.facts.metadata.run(claim).await.unwrap().unwrap();
+        let finish = FinishUpload { grace: self.grace(), ..finish(upload, claimed.epoch, content) };
         self.facts.metadata.run(finish).await.unwrap();
     }
 

@@ -1,9 +1,9 @@
 //! Sessions, their one writer, and how they end.
 
-use super::{Facts, digest, finish, grace, key, name, now};
+use super::{Facts, digest, finish, grace, key, name, now, seen};
 use crate::{
-    AdvanceUpload, CancelUpload, ClaimKey, ClaimUpload, ClaimedKey, ExpireUpload, FinishUpload, Finished,
-    ForgetObjects, MarkMissing, Mount, RenewLink,
+    AbandonUpload, AdvanceUpload, CancelUpload, ClaimKey, ClaimUpload, ExpireUpload, FinishUpload, Finished,
+    ForgetObjects, MarkMissing, Mount, RenewLink, Seen,
 };
 
 #[tokio::test]
@@ -37,7 +37,7 @@ async fn a_link_that_nothing_refers_to_is_a_candidate_until_a_manifest_comes() {
 async fn a_newer_writer_makes_the_older_ones_commits_fail() {
     let facts = Facts::new().await;
     let (upload, older) = facts.start("a").await;
-    let newer = facts.metadata.run(ClaimUpload { upload, received: 0, now: now() }).await.unwrap().unwrap();
+    let newer = facts.metadata.run(ClaimUpload { seen: seen(upload, older), now: now() }).await.unwrap().unwrap();
     let advance = |epoch, received| AdvanceUpload { upload, epoch, received, hash_state: vec![2], now: now() };
     assert!(!facts.metadata.run(advance(older, 3)).await.unwrap());
     assert!(facts.metadata.run(advance(newer, 5)).await.unwrap());
@@ -49,8 +49,12 @@ async fn a_newer_writer_makes_the_older_ones_commits_fail() {
 #[tokio::test]
 async fn nobody_claims_a_session_from_where_it_does_not_stand() {
     let facts = Facts::new().await;
-    let (upload, _) = facts.start("a").await;
-    assert_eq!(facts.metadata.run(ClaimUpload { upload, received: 7, now: now() }).await.unwrap(), None);
+    let (upload, epoch) = facts.start("a").await;
+    let claim = |seen| ClaimUpload { seen, now: now() };
+    assert_eq!(facts.metadata.run(claim(Seen { received: 7, ..seen(upload, epoch) })).await.unwrap(), None);
+    let claimed = facts.metadata.run(claim(seen(upload, epoch))).await.unwrap();
+    assert!(claimed.is_some_and(|claimed| claimed > epoch));
+    assert_eq!(facts.metadata.run(claim(seen(upload, epoch))).await.unwrap(), None, "somebody did since it was seen");
 }
 
 #[tokio::test]
@@ -65,16 +69,54 @@ async fn a_session_belongs_to_its_repository() {
 #[tokio::test]
 async fn two_rows_never_name_the_same_place() {
     let facts = Facts::new().await;
-    let keys = |upload| vec![key("same"), format!("beside-{upload}")];
+    let claim = async |upload, epoch| {
+        let keys = vec![key("same"), format!("beside-{upload}")];
+        facts.metadata.run(ClaimKey { seen: seen(upload, epoch), keys, now: now() }).await.unwrap().unwrap()
+    };
     let (first, epoch) = facts.start("a").await;
-    let claimed = facts.metadata.run(ClaimKey { upload: first, epoch, keys: keys(first) }).await.unwrap();
-    assert_eq!(claimed, Some(ClaimedKey(0)));
+    assert_eq!(claim(first, epoch).await.place, 0);
     let (second, epoch) = facts.start("a").await;
-    let claimed = facts.metadata.run(ClaimKey { upload: second, epoch, keys: keys(second) }).await.unwrap();
-    assert_eq!(claimed, Some(ClaimedKey(1)));
+    let claimed = claim(second, epoch).await;
+    assert_eq!(claimed.place, 1);
     // Claiming one's own place again, as a repeated finish does, is the same claim.
-    let claimed = facts.metadata.run(ClaimKey { upload: second, epoch, keys: keys(second) }).await.unwrap();
-    assert_eq!(claimed, Some(ClaimedKey(1)));
+    assert_eq!(claim(second, claimed.epoch).await.place, 1);
+}
+
+#[tokio::test]
+async fn who_names_the_place_is_the_newest_writer() {
+    let facts = Facts::new().await;
+    let (upload, older) = facts.start("a").await;
+    let claim = |epoch| ClaimKey { seen: seen(upload, epoch), keys: vec![key("layer")], now: now() };
+    let newer = facts.metadata.run(claim(older)).await.unwrap().unwrap().epoch;
+    assert!(newer > older);
+    assert_eq!(facts.metadata.run(claim(older)).await.unwrap(), None, "of two who saw the same session one goes on");
+    let advance = AdvanceUpload { upload, epoch: older, received: 3, hash_state: vec![2], now: now() };
+    assert!(!facts.metadata.run(advance).await.unwrap());
+    assert_eq!(facts.metadata.run(finish(upload, older, "layer")).await.unwrap(), Finished::Superseded);
+    assert_eq!(facts.metadata.run(finish(upload, newer, "layer")).await.unwrap(), Finished::Live);
+}
+
+#[tokio::test]
+async fn nobody_names_a_place_for_less_than_was_received() {
+    let facts = Facts::new().await;
+    let (upload, epoch) = facts.start("a").await;
+    let seen = |received| Seen { received, ..seen(upload, epoch) };
+    let claim = |received| ClaimKey { seen: seen(received), keys: vec![key("layer")], now: now() };
+    let advance = AdvanceUpload { upload, epoch, received: 5, hash_state: vec![2], now: now() };
+    assert!(facts.metadata.run(advance).await.unwrap());
+    assert_eq!(facts.metadata.run(claim(0)).await.unwrap(), None);
+    assert_eq!(facts.metadata.run(finish(upload, epoch, "")).await.unwrap(), Finished::Superseded);
+    assert!(facts.metadata.run(claim(5)).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn a_session_that_is_about_to_end_does_not_expire() {
+    let facts = Facts::new().await;
+    let (upload, epoch) = facts.start("a").await;
+    let later = now().plus(super::HOUR);
+    let claim = ClaimKey { seen: seen(upload, epoch), keys: vec![key("layer")], now: later };
+    assert!(facts.metadata.run(claim).await.unwrap().is_some());
+    assert!(!facts.metadata.run(ExpireUpload { upload, touched_before: later, now: later }).await.unwrap());
 }
 
 #[tokio::test]
@@ -122,6 +164,22 @@ async fn a_cancelled_upload_is_deleted_at_once() {
     assert_eq!(due.iter().map(|object| object.upload).collect::<Vec<_>>(), [Some(upload)]);
     facts.metadata.run(ForgetObjects { objects: due.iter().map(|object| object.object).collect() }).await.unwrap();
     assert_eq!(facts.ask("select count(*) from objects"), ["0"]);
+}
+
+#[tokio::test]
+async fn who_abandons_a_session_ends_nothing_that_came_since() {
+    let facts = Facts::new().await;
+    let (upload, epoch) = facts.start("a").await;
+    let abandon = |seen| AbandonUpload { seen, now: now() };
+    let advance = AdvanceUpload { upload, epoch, received: 5, hash_state: vec![2], now: now() };
+    assert!(facts.metadata.run(advance).await.unwrap());
+    assert!(!facts.metadata.run(abandon(seen(upload, epoch))).await.unwrap());
+    let newest = Seen { received: 5, ..seen(upload, epoch) };
+    let newer = facts.metadata.run(ClaimUpload { seen: newest, now: now() }).await.unwrap().unwrap();
+    assert!(!facts.metadata.run(abandon(newest)).await.unwrap());
+    assert!(facts.metadata.run(abandon(Seen { epoch: newer, ..newest })).await.unwrap());
+    assert_eq!(facts.metadata.upload(&name("a"), upload).await.unwrap(), None);
+    assert_eq!(facts.metadata.discarded(now(), 10).await.unwrap().len(), 1);
 }
 
 #[tokio::test]

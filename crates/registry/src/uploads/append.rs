@@ -1,10 +1,10 @@
 //! A chunk: behind what a session has received, and durable once acknowledged.
 
 use cargohold_access::{Permit, Push};
-use cargohold_metadata::AdvanceUpload;
+use cargohold_metadata::{AdvanceUpload, Seen};
 use cargohold_oci::{RepositoryName, UploadId};
 
-use super::{Content, Placement, receive::receive, session::Session, to_the_end};
+use super::{Content, Placement, session::Session, to_the_end};
 use crate::{Error, Registry};
 
 impl Registry {
@@ -38,13 +38,13 @@ impl Registry {
     ) -> Result<u64, Error> {
         self.require_room(placement).await?;
         let mut session = self.take_over(repository, upload, placement.start).await?;
-        match receive(&mut session, content, placement.length).await {
+        match self.receive(&mut session, content, placement.length).await {
             Ok(()) => self.keep(session).await,
             Err(broken @ Error::BrokenBody(_)) => {
                 self.keep(session).await?;
                 Err(broken)
             }
-            Err(refusal) => Err(self.discard_if_unwritten(session, refusal).await),
+            Err(refusal) => Err(self.turn_away(session, refusal).await),
         }
     }
 
@@ -55,16 +55,17 @@ impl Registry {
 
     /// Makes durable what was received, and counts it.
     async fn keep(&self, mut session: Session) -> Result<u64, Error> {
-        if session.writer.received() == session.start {
-            return Ok(session.start);
+        let Seen { upload, epoch, received: before } = session.seen;
+        if session.writer.received() == before {
+            return Ok(before);
         }
         let synced = match session.writer.sync().await {
             Ok(synced) => synced,
-            Err(error) => return Err(self.discard_if_unwritten(session, error.into()).await),
+            Err(error) => return Err(self.turn_away(session, error.into()).await),
         };
         let advance = AdvanceUpload {
-            upload: session.upload,
-            epoch: session.epoch,
+            upload,
+            epoch,
             received: synced.received,
             hash_state: synced.hash.to_bytes(),
             now: self.0.environment.now(),
@@ -72,18 +73,24 @@ impl Registry {
         if self.0.metadata.run(advance).await? {
             return Ok(synced.received);
         }
-        Err(Error::Superseded { received: session.start })
+        Err(Error::Superseded { received: before })
     }
 
+    /// Ends a request whose bytes do not count, and gives the room back that they took.
+    ///
     /// After a write or a sync that failed nobody knows what is on the disk, and writing or syncing again could answer a lie: the
-    /// upload ends in nothing. Refusals that have nothing to do with the disk leave it as it was.
-    pub(super) async fn discard_if_unwritten(&self, session: Session, refusal: Error) -> Error {
-        if matches!(refusal, Error::Store(_) | Error::StoreAway(_) | Error::ReadOnly(_) | Error::NoSpace) {
-            let (repository, upload) = (session.repository.clone(), session.upload);
-            // On a full disk this makes the room that the database needs to record the rest.
-            session.cut_back().await;
-            self.abandon(&repository, upload).await;
+    /// upload ends in nothing. So does one whose acknowledged bytes are gone. After any other refusal it is as it was.
+    pub(super) async fn turn_away(&self, mut session: Session, refusal: Error) -> Error {
+        // On a full disk this makes the room that the database needs to record the rest.
+        if let Err(error) = session.writer.cut_back().await {
+            let upload = session.seen.upload;
+            tracing::warn!(%upload, %error, cause = ?error, "a request that broke off did not get its bytes off the disk");
         }
+        if session.writer.is_unsure() || refusal.tells_of_lost_bytes() {
+            self.abandon(session.seen).await;
+        }
+        // The turn lasts until here: nobody else is to write meanwhile.
+        drop(session);
         refusal
     }
 }

@@ -1,18 +1,17 @@
 //! The end of an upload: its bytes become a blob that the repository has.
 
 use cargohold_access::{Permit, Push};
-use cargohold_blobs::{HashState, Key, UploadClaim};
-use cargohold_metadata::{CancelUpload, ClaimKey, ClaimedKey, Epoch, FinishUpload, Finished, MarkMissing, ObjectId};
-use cargohold_oci::{Digest, RepositoryName, UploadId};
+use cargohold_blobs::{Key, NotPublished, Synced, UploadClaim};
+use cargohold_metadata::{AbandonUpload, ClaimKey, ClaimedKey, FinishUpload, Finished, MarkMissing, ObjectId, Seen};
+use cargohold_oci::{Algorithm, Digest, RepositoryName, UploadId};
 
-use super::{Content, Placement, receive::receive, session::Session, to_the_end};
+use super::{Content, Placement, session::Session, to_the_end};
 use crate::{Error, Registry};
 
 /// An upload whose bytes are synced and known to be what was named.
 struct Verified {
     repository: RepositoryName,
-    upload: UploadId,
-    epoch: Epoch,
+    seen: Seen,
     digest: Digest,
     size: u64,
     claim: UploadClaim,
@@ -67,13 +66,13 @@ impl Registry {
         let task = async move {
             registry.require_room(placement).await?;
             let (upload, epoch) = registry.start(&repository, digest.algorithm()).await?;
-            let hash = HashState::new(digest.algorithm());
-            let finished = match registry.open_first_writer(&repository, upload, epoch, hash).await {
-                Ok(session) => registry.finish(session, digest, placement, content).await,
-                Err(error) => Err(error),
-            };
-            if finished.is_err() {
-                registry.abandon(&repository, upload).await;
+            let session = registry.first_writer(&repository, upload, epoch, digest.algorithm()).await;
+            let finished = registry.finish(session, digest, placement, content).await;
+            // Nobody can go on with it.
+            if finished.is_err()
+                && let Ok(row) = registry.find_upload(&repository, upload).await
+            {
+                registry.abandon(Seen { upload, epoch: row.epoch, received: row.received }).await;
             }
             finished
         };
@@ -87,29 +86,17 @@ impl Registry {
         placement: Placement,
         content: Content,
     ) -> Result<(), Error> {
-        match receive(&mut session, content, placement.length).await {
-            Ok(()) => {}
-            Err(broken @ Error::BrokenBody(_)) => {
-                // Not kept as a chunk is: clients send the same PUT again from its start.
-                session.cut_back().await;
-                return Err(broken);
-            }
-            Err(refusal) => return Err(self.discard_if_unwritten(session, refusal).await),
+        // Not kept as a chunk is if the body breaks off: clients send the same PUT again from its start.
+        if let Err(refusal) = self.receive(&mut session, content, placement.length).await {
+            return Err(self.turn_away(session, refusal).await);
         }
-        let verified = self.verify(session, digest).await?;
+        let mut verified = self.verify(session, digest).await?;
         loop {
             let winner = self.find_winner(&verified).await?;
             if winner.is_none() {
-                self.publish(&verified).await?;
+                self.publish(&mut verified).await?;
             }
-            let finish = FinishUpload {
-                upload: verified.upload,
-                epoch: verified.epoch,
-                digest,
-                size: verified.size,
-                winner,
-                grace: self.grace(),
-            };
+            let finish = FinishUpload { seen: verified.seen, digest, size: verified.size, winner, grace: self.grace() };
             match self.change(&verified.repository, finish).await? {
                 Finished::Live => {
                     self.count_pushed(&verified);
@@ -133,22 +120,33 @@ impl Registry {
 
     /// Syncs what was received and compares the digest over all of it with the one that the client named.
     async fn verify(&self, mut session: Session, named: Digest) -> Result<Verified, Error> {
-        let synced = match session.writer.sync_to_publish().await {
-            Ok(synced) => synced,
-            Err(error) => return Err(self.discard_if_unwritten(session, error.into()).await),
-        };
-        let Session { repository, upload, epoch, .. } = session;
-        let computed = if synced.hash.algorithm() == named.algorithm() {
-            synced.hash.finish()
-        } else {
-            self.0.stores.disk().reader().digest_of(&Key::staging(upload), named.algorithm()).await?
+        let (size, computed) = match self.identify(&mut session, named.algorithm()).await {
+            Ok(identified) => identified,
+            Err(refusal) => return Err(self.turn_away(session, refusal).await),
         };
         if computed != named {
-            self.abandon(&repository, upload).await;
-            return Err(Error::DigestMismatch { named, computed });
+            let is_ours = self.abandon(session.seen).await;
+            let superseded = Error::Superseded { received: size };
+            return Err(if is_ours { Error::DigestMismatch { named, computed } } else { superseded });
         }
-        let claim = session.writer.into_claim();
-        Ok(Verified { repository, upload, epoch, digest: named, size: synced.received, claim })
+        let Session { repository, seen, writer, .. } = session;
+        Ok(Verified { repository, seen, digest: named, size, claim: writer.into_claim() })
+    }
+
+    /// How many bytes the upload has, all synced, and their digest. By another algorithm than the one that hashed them as they
+    /// arrived, they are read once more.
+    async fn identify(&self, session: &mut Session, algorithm: Algorithm) -> Result<(u64, Digest), Error> {
+        if !session.writer.is_untouched() {
+            self.become_writer(session).await?;
+        }
+        let Synced { received, hash } = session.writer.sync_to_publish().await?;
+        let digest = if hash.algorithm() == algorithm {
+            hash.finish()
+        } else {
+            let staging = Key::staging(session.seen.upload);
+            self.0.stores.disk().reader().digest_of(&staging, received, algorithm).await?
+        };
+        Ok((received, digest))
     }
 
     /// The live object of the digest, if there is one and its bytes are there: then ours are not needed.
@@ -165,42 +163,47 @@ impl Registry {
 
     /// Moves the bytes to their place, which the upload's row names before they are there.
     ///
-    /// If the disk fails at that the upload ends in nothing: a sync may be what failed, and the same sync could succeed for the
-    /// next who tries without anything being on the disk.
-    async fn publish(&self, verified: &Verified) -> Result<(), Error> {
-        let beside = Key::blob_beside(&verified.digest, verified.upload);
+    /// If a sync fails the upload ends in nothing: the same sync could succeed for the next who tries, without anything being on
+    /// the disk. After any other failure it can be tried again.
+    async fn publish(&self, verified: &mut Verified) -> Result<(), Error> {
+        let beside = Key::blob_beside(&verified.digest, verified.seen.upload);
         let mut keys = vec![Key::blob(&verified.digest), beside];
         while !keys.is_empty() {
-            let claim = ClaimKey {
-                upload: verified.upload,
-                epoch: verified.epoch,
-                keys: keys.iter().map(|key| key.as_str().to_owned()).collect(),
-            };
-            let Some(ClaimedKey(place)) = self.0.metadata.run(claim).await? else {
+            let texts = keys.iter().map(|key| key.as_str().to_owned()).collect();
+            let claim = ClaimKey { seen: verified.seen, keys: texts, now: self.0.environment.now() };
+            let Some(ClaimedKey { epoch, place }) = self.0.metadata.run(claim).await? else {
                 return Err(Error::Superseded { received: verified.size });
             };
+            verified.seen.epoch = epoch;
             match self.0.stores.disk().publish(&verified.claim, &keys[place]).await {
-                // A file that no row names is in the way: leave it alone and take the next place.
-                Err(cargohold_blobs::Error::Occupied { .. }) => keys.drain(..=place).for_each(drop),
-                // Whoever took over goes on with the file where it is.
-                Err(stopped @ cargohold_blobs::Error::Stopped) => return Err(stopped.into()),
-                Err(failed) => {
-                    self.abandon(&verified.repository, verified.upload).await;
-                    return Err(failed.into());
-                }
                 Ok(()) => return Ok(()),
+                // A file that no row names is in the way: leave it alone and take the next place.
+                Err(NotPublished::Left(cargohold_blobs::Error::Occupied { .. })) => drop(keys.drain(..=place)),
+                Err(not_published) => {
+                    let is_unsure = matches!(not_published, NotPublished::Unsure(_));
+                    let refusal = Error::from(cargohold_blobs::Error::from(not_published));
+                    if is_unsure || refusal.tells_of_lost_bytes() {
+                        self.abandon(verified.seen).await;
+                    }
+                    return Err(refusal);
+                }
             }
         }
         Err(Error::Broken)
     }
 
-    /// Discards an upload that came to nothing. If even that fails, the session expires.
-    pub(super) async fn abandon(&self, repository: &RepositoryName, upload: UploadId) {
-        let cancel = CancelUpload { repository: repository.clone(), upload, now: self.0.environment.now() };
-        match self.0.metadata.run(cancel).await {
-            Ok(_) => self.wake_discards(),
+    /// Discards an upload that came to nothing; false if somebody else has gone on with it. If the database fails at it, the
+    /// session stays until somebody goes on with it or it expires.
+    pub(super) async fn abandon(&self, seen: Seen) -> bool {
+        let abandoned = self.0.metadata.run(AbandonUpload { seen, now: self.0.environment.now() }).await;
+        match abandoned {
+            Ok(is_abandoned) => {
+                self.wake_discards();
+                is_abandoned
+            }
             Err(error) => {
-                tracing::error!(%upload, %error, "a failed upload could not be discarded and is left to expire");
+                tracing::error!(upload = %seen.upload, %error, "a failed upload could not be discarded");
+                true
             }
         }
     }

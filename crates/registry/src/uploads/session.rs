@@ -1,23 +1,23 @@
 //! Becoming a session's one writer.
 
-use cargohold_blobs::{HashState, Key, UploadClaim, UploadWriter};
-use cargohold_metadata::{ClaimUpload, Epoch, Upload};
+use cargohold_blobs::{HashState, Key, UploadWriter};
+use cargohold_metadata::{ClaimUpload, Epoch, Seen, Upload};
 use cargohold_oci::{Algorithm, RepositoryName, UploadId};
 
 use crate::{Error, Registry};
 
-/// A session with its one writer, which is this request.
+/// A session, and this request as the newest in this process that wants to write to it.
 pub(super) struct Session {
     pub(super) repository: RepositoryName,
-    pub(super) upload: UploadId,
-    pub(super) epoch: Epoch,
-    /// What was received before this request.
-    pub(super) start: u64,
+    /// Where it stands, without what this request brings.
+    pub(super) seen: Seen,
+    /// Whether this request is the writer that is named there. Before it is, nothing is written.
+    is_writer: bool,
     pub(super) writer: UploadWriter,
 }
 
 impl Registry {
-    /// Makes this request the session's writer. Older writers have written their last byte, and can no longer commit.
+    /// Ends the session's older writers in this process, and sees where it stands. They have written their last byte.
     pub(super) async fn take_over(
         &self,
         repository: &RepositoryName,
@@ -30,56 +30,35 @@ impl Registry {
         // Asked again, since the writer that was just waited for may have committed.
         let row = self.find_upload(repository, upload).await?;
         in_order(start, &row)?;
-        let take = ClaimUpload { upload, received: row.received, now: self.0.environment.now() };
-        match self.0.metadata.run(take).await? {
-            Some(epoch) => self.open_writer(repository, upload, epoch, &row, claim).await,
-            None => Err(Error::Superseded { received: row.received }),
-        }
-    }
-
-    /// Opens the staged bytes for the writer that holds `epoch`.
-    async fn open_writer(
-        &self,
-        repository: &RepositoryName,
-        upload: UploadId,
-        epoch: Epoch,
-        row: &Upload,
-        claim: UploadClaim,
-    ) -> Result<Session, Error> {
         let hash = HashState::from_bytes(&row.hash_state).ok_or(Error::Broken)?;
-        let opened = claim.writer(&Key::parse(&row.key)?, row.received, hash).await;
-        if let Err(error @ (cargohold_blobs::Error::NotFound { .. } | cargohold_blobs::Error::Truncated { .. })) =
-            &opened
-        {
-            tracing::error!(%upload, %error, "received bytes are gone: the client has to start again");
-            self.abandon(repository, upload).await;
-            return Err(super::unknown(repository, upload));
-        }
-        Ok(Session { repository: repository.clone(), upload, epoch, start: row.received, writer: opened? })
+        let writer = claim.writer(&Key::parse(&row.key)?, row.received, hash);
+        let seen = Seen { upload, epoch: row.epoch, received: row.received };
+        Ok(Session { repository: repository.clone(), seen, is_writer: false, writer })
     }
 
-    /// Opens the staged bytes of a session that nobody else knows of yet.
-    pub(super) async fn open_first_writer(
+    /// The session that this request began: nobody else knows of it yet.
+    pub(super) async fn first_writer(
         &self,
         repository: &RepositoryName,
         upload: UploadId,
         epoch: Epoch,
-        hash: HashState,
-    ) -> Result<Session, Error> {
-        let writer = self.0.stores.disk().claim(upload).await.writer(&Key::staging(upload), 0, hash).await?;
-        Ok(Session { repository: repository.clone(), upload, epoch, start: 0, writer })
+        algorithm: Algorithm,
+    ) -> Session {
+        let claim = self.0.stores.disk().claim(upload).await;
+        let writer = claim.writer(&Key::staging(upload), 0, HashState::new(algorithm));
+        let seen = Seen { upload, epoch, received: 0 };
+        Session { repository: repository.clone(), seen, is_writer: true, writer }
     }
-}
 
-impl Session {
-    /// Gives the space back that this request's bytes took, and ends its writing.
-    pub(super) async fn cut_back(self) {
-        let Self { upload, start, writer, .. } = self;
-        // Opening for a writer cuts the file. If a newer one waits already it will do so itself, and the hash is for nobody.
-        let cut = writer.into_claim().writer(&Key::staging(upload), start, HashState::new(Algorithm::Sha256)).await;
-        if let Err(error) = cut {
-            tracing::debug!(%upload, %error, "what arrived stays until the next writer comes or the session expires");
+    /// Makes this request the session's one writer, if it is not: older ones can no longer commit, wherever they run.
+    pub(super) async fn become_writer(&self, session: &mut Session) -> Result<(), Error> {
+        if !session.is_writer {
+            let seen = session.seen;
+            let claimed = self.0.metadata.run(ClaimUpload { seen, now: self.0.environment.now() }).await?;
+            session.seen.epoch = claimed.ok_or(Error::Superseded { received: seen.received })?;
+            session.is_writer = true;
         }
+        Ok(())
     }
 }
 

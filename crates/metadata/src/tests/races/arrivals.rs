@@ -6,7 +6,7 @@ use super::{Act, act, races};
 use crate::{
     Candidate, ClaimKey, DeleteBlob, DeleteManifest, FinishUpload, Grace, Mount, ObjectId, PutManifest,
     ReferencedContent, RenewLink, StartUpload, SweepCandidate, SweepTimes, Timestamp,
-    tests::{Facts, HOUR, digest, finish, grace, key, manifest, name, now},
+    tests::{Facts, HOUR, digest, finish, grace, key, manifest, name, now, seen},
 };
 
 /// When all that may go may go.
@@ -62,10 +62,14 @@ impl Facts {
     }
 
     pub(super) async fn placed_beside(&self, repository: &str, content: &'static str, winner: Option<ObjectId>) -> Act {
-        let (upload, epoch) = self.start(repository).await;
+        let (upload, mut epoch) = self.start(repository).await;
         if winner.is_none() {
-            let claim = ClaimKey { upload, epoch, keys: vec![key(content), format!("{}-{upload}", key(content))] };
-            self.run(claim).await.unwrap();
+            let claim = ClaimKey {
+                seen: seen(upload, epoch),
+                keys: vec![key(content), format!("{}-{upload}", key(content))],
+                now: now(),
+            };
+            epoch = self.run(claim).await.unwrap().epoch;
         }
         act(move || FinishUpload { winner, grace: later(), ..finish(upload, epoch, content) })
     }

@@ -4,12 +4,12 @@ use cargohold_oci::UploadId;
 
 use super::{Act, act, arrivals::late, races};
 use crate::{
-    AdvanceUpload, CancelUpload, ClaimKey, ClaimUpload, Epoch, ExpireUpload, FinishUpload,
-    tests::{Facts, finish, key, name},
+    AbandonUpload, AdvanceUpload, CancelUpload, ClaimKey, ClaimUpload, Epoch, ExpireUpload, FinishUpload,
+    tests::{Facts, finish, key, name, seen},
 };
 
-fn claim(upload: UploadId) -> Act {
-    act(move || ClaimUpload { upload, received: 0, now: late() })
+fn claim(upload: UploadId, epoch: Epoch) -> Act {
+    act(move || ClaimUpload { seen: seen(upload, epoch), now: late() })
 }
 
 fn advance(upload: UploadId, epoch: Epoch) -> Act {
@@ -17,7 +17,11 @@ fn advance(upload: UploadId, epoch: Epoch) -> Act {
 }
 
 fn claim_key(upload: UploadId, epoch: Epoch) -> Act {
-    act(move || ClaimKey { upload, epoch, keys: vec![key("layer"), format!("{}-{upload}", key("layer"))] })
+    act(move || ClaimKey {
+        seen: seen(upload, epoch),
+        keys: vec![key("layer"), format!("{}-{upload}", key("layer"))],
+        now: late(),
+    })
 }
 
 fn end(upload: UploadId, epoch: Epoch) -> Act {
@@ -26,6 +30,10 @@ fn end(upload: UploadId, epoch: Epoch) -> Act {
 
 fn cancel(upload: UploadId) -> Act {
     act(move || CancelUpload { repository: name("a"), upload, now: late() })
+}
+
+fn abandon(upload: UploadId, epoch: Epoch) -> Act {
+    act(move || AbandonUpload { seen: seen(upload, epoch), now: late() })
 }
 
 fn expire(upload: UploadId) -> Act {
@@ -49,20 +57,28 @@ races! {
         [finish, claim_key(upload, epoch)]
     };
     two_writers_claim_a_session => async |facts: &Facts| {
-        let (upload, _) = facts.start("a").await;
-        [claim(upload), claim(upload)]
+        let (upload, epoch) = facts.start("a").await;
+        [claim(upload, epoch), claim(upload, epoch)]
     };
     a_writer_claims_a_session_that_goes_on => async |facts: &Facts| {
         let (upload, epoch) = facts.start("a").await;
-        [claim(upload), advance(upload, epoch)]
+        [claim(upload, epoch), advance(upload, epoch)]
     };
     a_writer_claims_a_session_that_claims_its_place => async |facts: &Facts| {
         let (upload, epoch) = facts.start("a").await;
-        [claim(upload), claim_key(upload, epoch)]
+        [claim(upload, epoch), claim_key(upload, epoch)]
+    };
+    two_who_saw_the_same_session_claim_its_place => async |facts: &Facts| {
+        let (upload, epoch) = facts.start("a").await;
+        [claim_key(upload, epoch), claim_key(upload, epoch)]
+    };
+    a_session_goes_on_while_its_place_is_claimed => async |facts: &Facts| {
+        let (upload, epoch) = facts.start("a").await;
+        [advance(upload, epoch), claim_key(upload, epoch)]
     };
     a_writer_claims_a_session_that_ends => async |facts: &Facts| {
         let (upload, epoch) = facts.start("a").await;
-        [claim(upload), end(upload, epoch)]
+        [claim(upload, epoch), end(upload, epoch)]
     };
     a_session_ends_twice => async |facts: &Facts| {
         let (upload, epoch) = facts.start("a").await;
@@ -71,6 +87,18 @@ races! {
     a_session_ends_while_it_is_cancelled => async |facts: &Facts| {
         let (upload, epoch) = facts.start("a").await;
         [end(upload, epoch), cancel(upload)]
+    };
+    a_session_is_abandoned_while_it_goes_on => async |facts: &Facts| {
+        let (upload, epoch) = facts.start("a").await;
+        [abandon(upload, epoch), advance(upload, epoch)]
+    };
+    a_session_is_abandoned_while_it_is_claimed => async |facts: &Facts| {
+        let (upload, epoch) = facts.start("a").await;
+        [abandon(upload, epoch), claim(upload, epoch)]
+    };
+    a_session_is_abandoned_while_it_ends => async |facts: &Facts| {
+        let (upload, epoch) = facts.start("a").await;
+        [abandon(upload, epoch), end(upload, epoch)]
     };
     a_session_claims_its_place_while_it_is_cancelled => async |facts: &Facts| {
         let (upload, epoch) = facts.start("a").await;
@@ -81,7 +109,7 @@ races! {
         [end(upload, epoch), expire(upload)]
     };
     a_session_is_claimed_while_it_expires => async |facts: &Facts| {
-        let (upload, _) = facts.start("a").await;
-        [claim(upload), expire(upload)]
+        let (upload, epoch) = facts.start("a").await;
+        [claim(upload, epoch), expire(upload)]
     };
 }
