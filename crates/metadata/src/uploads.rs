@@ -6,7 +6,8 @@
 use cargohold_oci::{Digest, RepositoryName, UploadId};
 
 use crate::{
-    BlobId, Change, Error, Grace, Metadata, ObjectId, RepositoryId, StoreId, Timestamp, arrivals, backups, blobs,
+    BlobId, Change, Error, Grace, Metadata, ObjectId, RepositoryId, Statement, StoreId, Timestamp, arrivals, backups,
+    blobs,
     connection::{FromRow, Row, Value},
     repositories,
     statement::statements,
@@ -370,6 +371,21 @@ fn require_one(touched: usize, what: &'static str) -> Result<(), Error> {
     if touched == 1 { Ok(()) } else { Err(Error::impossible(what, touched)) }
 }
 
+/// Deletes a session by that statement, and discards its bytes at once. False if it deletes none.
+async fn end_in_nothing(
+    tx: &mut Tx<'_>,
+    upload: &str,
+    delete: &Statement,
+    parameters: &[Value<'_>],
+    now: Timestamp,
+) -> Result<bool, Error> {
+    if tx.connection.execute(delete, parameters).await? == 0 {
+        return Ok(false);
+    }
+    tx.connection.execute(&DISCARD_STAGED, &[now.into(), upload.into()]).await?;
+    Ok(true)
+}
+
 /// Ends a session in nothing if no byte came since; its bytes are discarded at once.
 #[derive(Debug)]
 pub struct ExpireUpload {
@@ -387,11 +403,7 @@ impl Run for ExpireUpload {
     async fn run(&self, tx: &mut Tx<'_>) -> Result<bool, Error> {
         let upload = self.upload.to_string();
         let expire = [upload.as_str().into(), self.touched_before.into()];
-        if tx.connection.execute(&EXPIRE_UPLOAD, &expire).await? == 0 {
-            return Ok(false);
-        }
-        tx.connection.execute(&DISCARD_STAGED, &[self.now.into(), upload.as_str().into()]).await?;
-        Ok(true)
+        end_in_nothing(tx, &upload, &EXPIRE_UPLOAD, &expire, self.now).await
     }
 }
 
@@ -411,11 +423,7 @@ impl Run for AbandonUpload {
         let Seen { upload, epoch, received } = self.seen;
         let upload = upload.to_string();
         let seen = [upload.as_str().into(), epoch.into(), blobs::length(received)?];
-        if tx.connection.execute(&DELETE_UPLOAD, &seen).await? == 0 {
-            return Ok(false);
-        }
-        tx.connection.execute(&DISCARD_STAGED, &[self.now.into(), upload.as_str().into()]).await?;
-        Ok(true)
+        end_in_nothing(tx, &upload, &DELETE_UPLOAD, &seen, self.now).await
     }
 }
 
@@ -436,10 +444,6 @@ impl Run for CancelUpload {
     async fn run(&self, tx: &mut Tx<'_>) -> Result<bool, Error> {
         let upload = self.upload.to_string();
         let cancel = [upload.as_str().into(), self.repository.as_str().into()];
-        if tx.connection.execute(&CANCEL_UPLOAD, &cancel).await? == 0 {
-            return Ok(false);
-        }
-        tx.connection.execute(&DISCARD_STAGED, &[self.now.into(), upload.as_str().into()]).await?;
-        Ok(true)
+        end_in_nothing(tx, &upload, &CANCEL_UPLOAD, &cancel, self.now).await
     }
 }
