@@ -192,17 +192,26 @@ impl Run {
 
     /// Sends a request after whose success `next` is there; no answer if the process dies before.
     pub(crate) fn ask(&mut self, what: &str, request: Request, next: World) -> Option<Answer> {
-        let number = self.worlds.len();
-        self.asked.push(what.to_owned());
-        self.worlds.push(next);
+        let number = self.asked(what, next);
         let (done, either) = mpsc::channel();
-        self.journal.note(Event::Asked(number));
         let addr = self.process().addr;
         thread::spawn(move || done.send(request.send(addr)));
         let answer = self.wait_for(what, || either.try_recv().ok())?.unwrap();
+        self.answered(number);
+        Some(answer)
+    }
+
+    fn asked(&mut self, what: &str, next: World) -> usize {
+        let number = self.worlds.len();
+        self.asked.push(what.to_owned());
+        self.worlds.push(next);
+        self.journal.note(Event::Asked(number));
+        number
+    }
+
+    fn answered(&mut self, number: usize) {
         self.journal.note(Event::Answered(number));
         self.sure = number;
-        Some(answer)
     }
 
     /// A blob in one request.
@@ -252,12 +261,10 @@ impl Run {
     /// A request for the end of an upload that brings much that is something else, and breaks off.
     pub(crate) fn break_off(&mut self, session: &str) -> Option<()> {
         let what = "PUT that breaks off";
-        let (next, number) = (self.world().clone(), self.worlds.len());
+        let next = self.world().clone();
         let received = next.sessions[session].received as u64;
         let staged = self.folder.path().join(DATA).join("uploads").join(session.rsplit('/').next().unwrap());
-        self.asked.push(what.to_owned());
-        self.worlds.push(next);
-        self.journal.note(Event::Asked(number));
+        let number = self.asked(what, next);
         let mut stream = TcpStream::connect(self.process().addr).unwrap();
         let digest = digest(b"something else");
         let head =
@@ -268,8 +275,7 @@ impl Run {
         self.wait_for(what, || (length() > 100_000).then_some(()))?;
         drop(stream);
         self.wait_for(what, || (length() == received + 1).then_some(()))?;
-        self.journal.note(Event::Answered(number));
-        self.sure = number;
+        self.answered(number);
         Some(())
     }
 
@@ -293,11 +299,9 @@ impl Run {
             either.add(world);
             either
         });
-        let (addr, number) = (self.process().addr, self.worlds.len());
+        let addr = self.process().addr;
         let look = |path: &str| Request::new("GET", path).send(addr).unwrap();
-        self.asked.push("look again".to_owned());
-        self.worlds.push(maybe);
-        self.journal.note(Event::Asked(number));
+        let number = self.asked("look again", maybe);
         for (path, session) in &either.sessions {
             let answer = look(path);
             found.sessions.remove(path);
@@ -311,8 +315,7 @@ impl Run {
                 found.blobs.insert(name.clone(), content.clone());
             }
         }
-        self.journal.note(Event::Answered(number));
-        self.sure = number;
+        self.answered(number);
         self.worlds[number] = found;
     }
 
