@@ -57,7 +57,7 @@ async fn upload(root: &Path, row: &mut Row, bytes: &[u8]) -> Result<(), Error> {
             let digest = synced.hash.finish();
             assert_eq!(digest, sha256(bytes));
             row.key = Key::blob(&digest);
-            disk.publish(&writer.into_claim(), &row.key).await.map_err(Error::from)?;
+            disk.publish(&writer.into_claim(), &row.key).await.map_err(|failed| failed.error)?;
             row.is_live = true;
         }
     }

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use cargohold_oci::UploadId;
 use thiserror::Error;
 
+use crate::file_system::Failure;
+use crate::local_disk::Disk;
 use crate::{Key, MarkerError};
 
 /// What went wrong.
@@ -68,4 +70,30 @@ pub enum Error {
         /// What the system said.
         source: io::Error,
     },
+}
+
+/// A step of an upload that failed.
+#[derive(Debug)]
+pub struct Failed {
+    /// Why.
+    pub error: Error,
+    /// Whether it was a write or a sync: then nobody knows what is on the disk, and asking again could answer a lie. Else it can be
+    /// tried again.
+    pub is_unsure: bool,
+}
+
+impl Failed {
+    pub(crate) fn sure(error: Error) -> Self {
+        Self { error, is_unsure: false }
+    }
+
+    pub(crate) fn unsure(error: Error) -> Self {
+        Self { error, is_unsure: true }
+    }
+
+    /// What a failed call means for the object at `key`. Blocks.
+    pub(crate) fn of(disk: &Disk, key: &Key, failure: Failure) -> Self {
+        let is_unsure = failure.is_unsure;
+        Self { error: disk.explain(key, failure), is_unsure }
+    }
 }

@@ -31,14 +31,14 @@ mod crash_tests;
 mod testing;
 
 pub use claim::UploadClaim;
-pub use error::Error;
+pub use error::{Error, Failed};
 pub use examine::{Examined, Pace};
 #[cfg(any(test, feature = "watch"))]
 pub use file_system::watch;
 pub use hash_state::HashState;
 pub use key::{Key, KeyError};
 pub use link::{LinkError, read as read_link};
-pub use local_disk::{LocalDisk, NotPublished};
+pub use local_disk::LocalDisk;
 pub use marker::MarkerError;
 pub use observer::Observer;
 pub use read_only_disk::{LAYOUT, OpenBlob, ReadOnlyDisk};

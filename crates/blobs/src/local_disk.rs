@@ -16,21 +16,12 @@ use crate::folders::{self, Folders};
 use crate::key::{BLOBS, UPLOADS};
 use crate::placing::{self, Placed};
 use crate::room::Reserve;
-use crate::{Error, Key, MarkerError, ReadOnlyDisk, UploadClaim, marker};
+use crate::{Error, Failed, Key, MarkerError, ReadOnlyDisk, UploadClaim, marker};
 
 /// A folder with bytes in it. Cloning is cheap and gives the same store.
 #[derive(Debug, Clone)]
 pub struct LocalDisk {
     disk: Arc<Disk>,
-}
-
-/// Why the staged file of an upload is not in its place.
-#[derive(Debug)]
-pub enum NotPublished {
-    /// It can be tried again.
-    Left(Error),
-    /// A sync failed: nobody knows what is on the disk, and asking again could answer a lie.
-    Unsure(Error),
 }
 
 #[derive(Debug)]
@@ -98,10 +89,10 @@ impl LocalDisk {
     /// that is cut off. Fails with [`Error::Occupied`] if a file is in the way, [`Error::NotFound`] if nothing is staged,
     /// [`Error::Truncated`] if less is than was synced, and [`Error::Stopped`] if a newer claimant came. Once begun it is carried
     /// out, even if the future is dropped.
-    pub async fn publish(&self, claim: &UploadClaim, to: &Key) -> Result<(), NotPublished> {
-        claim.go_on().map_err(NotPublished::Left)?;
+    pub async fn publish(&self, claim: &UploadClaim, to: &Key) -> Result<(), Failed> {
+        claim.go_on().map_err(Failed::sure)?;
         let Some(length) = claim.synced else {
-            return Err(NotPublished::Left(Error::Unsynced { id: claim.id() }));
+            return Err(Failed::sure(Error::Unsynced { id: claim.id() }));
         };
         let (turn, staging, place) = (Arc::clone(&claim.turn), Key::staging(claim.id()), to.clone());
         let publishing = self.blocking(move |disk| {
@@ -109,7 +100,7 @@ impl LocalDisk {
             let _turn = turn;
             Ok(disk.publish(&staging, length, &place))
         });
-        publishing.await.unwrap_or_else(|error| Err(NotPublished::Unsure(error)))
+        publishing.await.unwrap_or_else(|error| Err(Failed::unsure(error)))
     }
 
     /// Removes an object, durably; one that is not there is removed. Once begun it is carried out, even if the future is dropped.
@@ -157,23 +148,19 @@ impl Disk {
         self.reader.is_there()
     }
 
-    fn publish(&self, staging: &Key, length: u64, to: &Key) -> Result<(), NotPublished> {
-        let failed = |failure: Failure| {
-            let kind = if failure.is_unsure { NotPublished::Unsure } else { NotPublished::Left };
-            kind(self.explain(staging, failure))
-        };
+    fn publish(&self, staging: &Key, length: u64, to: &Key) -> Result<(), Failed> {
+        let failed = |failure| Failed::of(self, staging, failure);
         let from = self.path(staging);
         let found = placing::length(&from).map_err(failed)?;
         if found < length {
-            let key = staging.clone();
-            return Err(NotPublished::Left(Error::Truncated { key, received: length, length: found }));
+            return Err(Failed::sure(Error::Truncated { key: staging.clone(), received: length, length: found }));
         }
         if found > length {
             placing::cut_off(&from, length).map_err(failed)?;
         }
         match placing::publish(self.root(), &self.folders, &from, to).map_err(failed)? {
             Placed::There => Ok(()),
-            Placed::Occupied => Err(NotPublished::Left(Error::Occupied { key: to.clone() })),
+            Placed::Occupied => Err(Failed::sure(Error::Occupied { key: to.clone() })),
         }
     }
 
@@ -188,14 +175,6 @@ impl Disk {
     /// What a failed call means for the object at `key`. Blocks.
     pub(crate) fn explain(&self, key: &Key, failure: Failure) -> Error {
         self.reader.explain(key, failure)
-    }
-}
-
-impl From<NotPublished> for Error {
-    fn from(not_published: NotPublished) -> Self {
-        match not_published {
-            NotPublished::Left(error) | NotPublished::Unsure(error) => error,
-        }
     }
 }
 

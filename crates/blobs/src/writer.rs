@@ -19,7 +19,7 @@ use crate::claim::Turn;
 use crate::file_system::{self, Context as _, Failure};
 use crate::key::UPLOADS;
 use crate::local_disk::Disk;
-use crate::{Error, HashState, Key, Observer as _, UploadClaim, placing};
+use crate::{Error, Failed, HashState, Key, Observer as _, UploadClaim, placing};
 
 /// The most that is gathered before it is written. Measured through a connection: twice as much gains nothing, and a quarter
 /// costs a sixth more time.
@@ -55,14 +55,6 @@ enum Stage {
     Failed {
         is_unsure: bool,
     },
-}
-
-/// A step that failed.
-#[derive(Debug)]
-struct Failed {
-    error: Error,
-    /// Whether a write or a sync failed in it.
-    is_unsure: bool,
 }
 
 /// Where the bytes are that the upload has so far; see [`UploadClaim::writer`].
@@ -225,7 +217,7 @@ impl UploadWriter {
     async fn settle(&mut self) -> Result<(), Error> {
         if let Stage::Busy(task) = &mut self.stage {
             let ended = task.await;
-            match ended.unwrap_or_else(|ended| Err(Failed { error: self.broke_off(ended), is_unsure: true })) {
+            match ended.unwrap_or_else(|ended| Err(Failed::unsure(self.broke_off(ended)))) {
                 Ok(staged) => self.stage = Stage::Idle(staged),
                 Err(Failed { error, is_unsure }) => {
                     self.stage = Stage::Failed { is_unsure };
@@ -264,13 +256,6 @@ impl UploadWriter {
     }
 }
 
-impl Failed {
-    fn of(disk: &Disk, key: &Key, failure: Failure) -> Self {
-        let is_unsure = failure.is_unsure;
-        Self { error: disk.explain(key, failure), is_unsure }
-    }
-}
-
 impl Unopened {
     /// What lies behind what was acknowledged is written over, and cut off when the file is published.
     fn open(self: Box<Self>) -> Result<Box<Staged>, Failed> {
@@ -278,8 +263,7 @@ impl Unopened {
         let opened = Self::open_file(&disk, &key, &at, received);
         let (file, length) = opened.map_err(|failure| Failed::of(&disk, &at, failure))?;
         if length < received {
-            let error = Error::Truncated { key: at, received, length };
-            return Err(Failed { error, is_unsure: false });
+            return Err(Failed::sure(Error::Truncated { key: at, received, length }));
         }
         // Nothing acknowledged means that no sync of the file's entry was waited for.
         let new = received == 0 || at != key;

@@ -52,13 +52,17 @@ impl Registry {
 
     /// Ends a session in nothing, whoever is writing to it.
     pub async fn cancel_upload(&self, permit: &Permit<Push>, upload: UploadId) -> Result<(), Error> {
-        let repository = permit.repository().clone();
-        let cancel = CancelUpload { repository, upload, now: self.0.environment.now() };
-        if !self.0.metadata.run(cancel).await? {
-            return Err(unknown(permit.repository(), upload));
+        let is_ended = self.cancel(permit.repository(), upload).await?;
+        if is_ended { Ok(()) } else { Err(unknown(permit.repository(), upload)) }
+    }
+
+    async fn cancel(&self, repository: &RepositoryName, upload: UploadId) -> Result<bool, Error> {
+        let cancel = CancelUpload { repository: repository.clone(), upload, now: self.0.environment.now() };
+        let is_ended = self.0.metadata.run(cancel).await?;
+        if is_ended {
+            self.wake_discards();
         }
-        self.wake_discards();
-        Ok(())
+        Ok(is_ended)
     }
 
     async fn start(&self, repository: &RepositoryName, algorithm: Algorithm) -> Result<(UploadId, Epoch), Error> {

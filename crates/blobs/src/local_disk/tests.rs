@@ -356,11 +356,9 @@ async fn a_full_disk_is_no_space() {
         writer.sync().await.unwrap();
         let _watch = watch::fail(store.root(), call, errno);
         let published = store.disk.publish(&writer.into_claim(), &Key::blob(&sha256(b""))).await;
-        match published {
-            Err(NotPublished::Left(Error::NoSpace)) => assert!(!is_unsure, "{call:?}"),
-            Err(NotPublished::Unsure(Error::NoSpace)) => assert!(is_unsure, "{call:?}"),
-            other => panic!("{call:?}: {other:?}"),
-        }
+        let failed = published.unwrap_err();
+        assert!(matches!(failed.error, Error::NoSpace), "{call:?}");
+        assert_eq!(failed.is_unsure, is_unsure, "{call:?}");
     }
 }
 
@@ -372,15 +370,16 @@ async fn a_failing_disk_is_named_with_the_path() {
     let _watch = watch::fail(store.root(), Call::SyncFolder, Errno::IO);
     let key = Key::blob(&sha256(b""));
     let error = store.disk.publish(&writer.into_claim(), &key).await.unwrap_err();
-    assert!(matches!(error, NotPublished::Unsure(Error::Io { path, .. }) if path.starts_with(store.root())));
+    assert!(
+        matches!(error, Failed { error: Error::Io { path, .. }, is_unsure: true } if path.starts_with(store.root()))
+    );
 }
 
 /// Why a file is where it was.
-fn left(published: Result<(), NotPublished>) -> Error {
-    match published {
-        Err(NotPublished::Left(error)) => error,
-        other => panic!("{other:?}"),
-    }
+fn left(published: Result<(), Failed>) -> Error {
+    let Failed { error, is_unsure } = published.unwrap_err();
+    assert!(!is_unsure, "{error:?}");
+    error
 }
 
 /// Uploads of the same few blobs, published and removed at once, on a pool of threads: everything that was published and not

@@ -8,7 +8,6 @@ use proptest::prelude::*;
 use rustix::io::Errno;
 
 use super::*;
-use crate::NotPublished;
 use crate::file_system::watch::{self, Call, Watch};
 use crate::testing::{Store, ask, content, id, sha256};
 
@@ -273,7 +272,7 @@ async fn after_a_failure_everything_is_an_error() {
         assert!(matches!(writer.sync().await, Err(Error::Io { .. })));
         let claim = writer.into_claim();
         let published = store.disk.publish(&claim, &Key::blob(&sha256(b"bytes"))).await;
-        assert!(matches!(published, Err(NotPublished::Left(Error::Unsynced { .. }))));
+        assert!(matches!(published, Err(Failed { error: Error::Unsynced { .. }, is_unsure: false })));
         assert_eq!(watch.calls(), [], "{failing:?}");
     }
 }

@@ -77,18 +77,13 @@ impl Registry {
     }
 
     /// Ends a request whose bytes do not count, and gives the room back that they took.
-    ///
-    /// After a write or a sync that failed nobody knows what is on the disk, and writing or syncing again could answer a lie: the
-    /// upload ends in nothing. So does one whose acknowledged bytes are gone. After any other refusal it is as it was.
     pub(super) async fn turn_away(&self, mut session: Session, refusal: Error) -> Error {
         // On a full disk this makes the room that the database needs to record the rest.
         if let Err(error) = session.writer.cut_back().await {
             let upload = session.seen.upload;
             tracing::warn!(%upload, %error, cause = ?error, "a request that broke off did not get its bytes off the disk");
         }
-        if session.writer.is_unsure() || refusal.tells_of_lost_bytes() {
-            self.abandon(session.seen).await;
-        }
+        let refusal = self.end_if_lost(session.seen, session.writer.is_unsure(), refusal).await;
         // The turn lasts until here: nobody else is to write meanwhile.
         drop(session);
         refusal

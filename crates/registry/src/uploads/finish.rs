@@ -1,7 +1,7 @@
 //! The end of an upload: its bytes become a blob that the repository has.
 
 use cargohold_access::{Permit, Push};
-use cargohold_blobs::{Key, NotPublished, Synced, UploadClaim};
+use cargohold_blobs::{Failed, Key, Synced, UploadClaim};
 use cargohold_metadata::{AbandonUpload, ClaimKey, ClaimedKey, FinishUpload, Finished, MarkMissing, ObjectId, Seen};
 use cargohold_oci::{Algorithm, Digest, RepositoryName, UploadId};
 
@@ -70,9 +70,9 @@ impl Registry {
             let finished = registry.finish(session, digest, placement, content).await;
             // Nobody can go on with it.
             if finished.is_err()
-                && let Ok(row) = registry.find_upload(&repository, upload).await
+                && let Err(error) = registry.cancel(&repository, upload).await
             {
-                registry.abandon(Seen { upload, epoch: row.epoch, received: row.received }).await;
+                tracing::error!(%upload, %error, "a failed upload could not be discarded");
             }
             finished
         };
@@ -178,23 +178,27 @@ impl Registry {
             match self.0.stores.disk().publish(&verified.claim, &keys[place]).await {
                 Ok(()) => return Ok(()),
                 // A file that no row names is in the way: leave it alone and take the next place.
-                Err(NotPublished::Left(cargohold_blobs::Error::Occupied { .. })) => drop(keys.drain(..=place)),
-                Err(not_published) => {
-                    let is_unsure = matches!(not_published, NotPublished::Unsure(_));
-                    let refusal = Error::from(cargohold_blobs::Error::from(not_published));
-                    if is_unsure || refusal.tells_of_lost_bytes() {
-                        self.abandon(verified.seen).await;
-                    }
-                    return Err(refusal);
+                Err(Failed { error: cargohold_blobs::Error::Occupied { .. }, .. }) => drop(keys.drain(..=place)),
+                Err(Failed { error, is_unsure }) => {
+                    return Err(self.end_if_lost(verified.seen, is_unsure, error.into()).await);
                 }
             }
         }
         Err(Error::Broken)
     }
 
+    /// After a write or a sync that failed nobody knows what is on the disk, and writing or syncing again could answer a lie: the
+    /// upload ends in nothing. So does one whose acknowledged bytes are gone. After any other refusal it is as it was.
+    pub(super) async fn end_if_lost(&self, seen: Seen, is_unsure: bool, refusal: Error) -> Error {
+        if is_unsure || refusal.tells_of_lost_bytes() {
+            self.abandon(seen).await;
+        }
+        refusal
+    }
+
     /// Discards an upload that came to nothing; false if somebody else has gone on with it. If the database fails at it, the
     /// session stays until somebody goes on with it or it expires.
-    pub(super) async fn abandon(&self, seen: Seen) -> bool {
+    async fn abandon(&self, seen: Seen) -> bool {
         let abandoned = self.0.metadata.run(AbandonUpload { seen, now: self.0.environment.now() }).await;
         match abandoned {
             Ok(is_abandoned) => {
